@@ -1,0 +1,143 @@
+// Package sqldb is the floor under everything that we keep: a database that may be
+// SQLite, PostgreSQL or MariaDB/MySQL, with grouped durable commits.
+//
+// Laws:
+//  1. Update's function may run more than once (a deadlock, a serialization failure); it
+//     must touch nothing but its Tx.
+//  2. When Update returns nil the change is on disk. Many callers share one fsync: on
+//     SQLite, which has one writer, the callers that wait while a commit is under way all
+//     go into the next one, each behind its own savepoint; on the servers each has a
+//     connection and the server groups.
+//  3. A function that returns an error has changed nothing.
+//  4. Statements are written with '?' for all dialects and are prepared once. Where
+//     dialects must differ, the caller keeps one text per dialect.
+//
+// Times are kept as BIGINT microseconds since 1970 UTC, booleans as 0 and 1: one meaning
+// on three databases.
+//
+// Layer 1: mechanism; knows no table and no driver.
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Dialect is the family of a database.
+type Dialect int
+
+// The dialects.
+const (
+	SQLite Dialect = iota
+	Postgres
+	MySQL
+)
+
+// String is the name that goose and the documentation use.
+func (d Dialect) String() string { return [...]string{"sqlite", "postgres", "mysql"}[d] }
+
+// ErrNoRows is what QueryRow's Scan gives when nothing matches.
+var ErrNoRows = sql.ErrNoRows
+
+// Config is what a driver tells of itself.
+type Config struct {
+	Dialect Dialect
+	Read    *sql.DB // for View
+	Write   *sql.DB // for Update; on SQLite it has one connection
+	// IsDuplicate says whether an error is a broken UNIQUE or PRIMARY KEY.
+	IsDuplicate func(error) bool
+	// IsRetryable says whether the transaction should be run again as it was.
+	IsRetryable func(error) bool
+}
+
+// DB is an open database. It is safe for use by many goroutines.
+type DB struct {
+	cfg   Config
+	reads stmts
+	group *group // SQLite only
+	wg    sync.WaitGroup
+}
+
+// New takes an opened pair of pools. Close closes them.
+func New(cfg Config) (*DB, error) {
+	d := &DB{cfg: cfg, reads: stmts{prepare: cfg.Read.PrepareContext, dialect: cfg.Dialect}}
+	if cfg.Dialect == SQLite {
+		g, err := newGroup(cfg.Write, cfg.Dialect)
+		if err != nil {
+			return nil, err
+		}
+		d.group = g
+		d.wg.Add(1)
+		go func() { defer d.wg.Done(); g.run() }()
+	}
+	return d, nil
+}
+
+// Dialect is the family of this database.
+func (d *DB) Dialect() Dialect { return d.cfg.Dialect }
+
+// Close lets running commits finish and closes the pools.
+func (d *DB) Close() error {
+	if d.group != nil {
+		d.group.close()
+		d.wg.Wait()
+	}
+	if d.cfg.Read == d.cfg.Write {
+		return d.cfg.Read.Close()
+	}
+	return errors.Join(d.cfg.Read.Close(), d.cfg.Write.Close())
+}
+
+// IsDuplicate says whether err is a broken UNIQUE or PRIMARY KEY constraint.
+func (d *DB) IsDuplicate(err error) bool { return err != nil && d.cfg.IsDuplicate(err) }
+
+// View runs reads. Each statement sees the newest committed state; two statements may
+// see two states.
+func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	return fn(&Tx{ctx: ctx, db: d, stmt: d.reads.get})
+}
+
+// Update runs fn in a transaction and returns when it is durable. See the package's laws.
+func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	if d.group != nil {
+		return d.group.do(ctx, d, fn)
+	}
+	const tries = 8
+	for try := 1; ; try++ {
+		err := d.once(ctx, fn)
+		if err == nil || try == tries || !d.cfg.IsRetryable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try*try) * time.Millisecond):
+		}
+	}
+}
+
+func (d *DB) once(ctx context.Context, fn func(*Tx) error) error {
+	tx, err := d.cfg.Write.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit this does nothing
+	st := func(ctx context.Context, q string) (*sql.Stmt, error) {
+		s, err := d.reads.get(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return tx.StmtContext(ctx, s), nil
+	}
+	if err := fn(&Tx{ctx: ctx, db: d, stmt: st}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
