@@ -1,0 +1,102 @@
+// Package network is the seam to who owns ports and addresses: Neutron, or anything that
+// speaks its v2.0 API.
+//
+// Ports are ensured, not created: each is keyed by the server's id and the index of the
+// requested network, so that a step that runs again finds what it made before. A port
+// that the user brought is bound, and on removal unbound and left alone.
+//
+// Layer 2: seam; the drivers lie in folders below.
+package network
+
+import "context"
+
+// Request is one entry of a server's networks, as the user asked for it.
+type Request struct {
+	NetworkID string
+	PortID    string // the user's own port; else one is made
+	FixedIP   string // an address on NetworkID; empty: any
+	Tag       string
+}
+
+// FixedIP is an address of a port.
+type FixedIP struct {
+	Address  string
+	SubnetID string
+	Version  int // 4 or 6
+	Floating []string
+}
+
+// Route is a static route that a subnet tells its guests.
+type Route struct {
+	CIDR    string
+	Gateway string
+}
+
+// Subnet is what a guest needs to know of a subnet.
+type Subnet struct {
+	ID         string
+	CIDR       string
+	Gateway    string // empty: none
+	DNS        []string
+	Routes     []Route
+	Version    int
+	DHCP       bool
+	DHCPServer string // address of the DHCP port, where known
+}
+
+// VIF is a port as a host plugs it and as a guest sees it.
+type VIF struct {
+	PortID      string
+	NetworkID   string
+	NetworkName string
+	MAC         string
+	MTU         int
+	Index       int  // position among the server's networks
+	Preexisting bool // the user's own port
+	FixedIPs    []FixedIP
+	Subnets     []Subnet
+	// Type and Details are the binding: "bridge" with Details["bridge_name"], "ovs", …
+	// "unbound" before Bind.
+	Type       string
+	Details    map[string]string
+	DeviceName string // the tap: "tap" and the first 11 characters of PortID
+	Active     bool   // the network side has wired it
+	Tag        string
+}
+
+// EnsureSpec says which ports a server should have.
+type EnsureSpec struct {
+	ServerID         string
+	ProjectID        string
+	AvailabilityZone string
+	Hostname         string // dns_name, where the network has DNS integration
+	Requests         []Request
+	SecurityGroups   []string // names or ids; empty: the project's default
+}
+
+// Ports makes, binds and removes the ports of servers.
+type Ports interface {
+	// EnsurePorts makes the ports that are missing and answers all of them in the order
+	// of the requests. A network or port that does not exist gives nova.NotFound or
+	// nova.Invalid; no free address, nova.Conflict.
+	EnsurePorts(ctx context.Context, s EnsureSpec) ([]VIF, error)
+	// Bind binds the server's ports to a host and answers them with their binding.
+	Bind(ctx context.Context, serverID, host string) ([]VIF, error)
+	// RemovePorts removes the ports that were made for the server and unbinds the
+	// user's own. None left is no error.
+	RemovePorts(ctx context.Context, serverID string) error
+	// Describe answers the ports of each server as they are now, in one round trip.
+	Describe(ctx context.Context, serverIDs []string) (map[string][]VIF, error)
+}
+
+// Resolver turns what a user asked for into requests that can be ensured, with the
+// user's own rights.
+type Resolver interface {
+	// Validate checks requests for count servers: that networks and ports exist, belong
+	// to or are shared with the project, are free. An empty list means "auto": the
+	// project's only network, or none at all.
+	Validate(ctx context.Context, projectID string, reqs []Request, count int) ([]Request, error)
+	// SecurityGroups answers the ids of the named groups, in order; an unknown name is
+	// nova.Invalid.
+	SecurityGroups(ctx context.Context, projectID string, names []string) ([]string, error)
+}
