@@ -37,3 +37,16 @@ type Gate interface {
 type Tokens interface {
 	ServiceToken(ctx context.Context) (string, error)
 }
+
+type tokenKey struct{}
+
+// WithToken makes calls under ctx act as the user who holds the token.
+func WithToken(ctx context.Context, token string) context.Context {
+	return context.WithValue(ctx, tokenKey{}, token)
+}
+
+// Token is the token that WithToken put there; empty when the service itself asks.
+func Token(ctx context.Context) string {
+	t, _ := ctx.Value(tokenKey{}).(string)
+	return t
+}

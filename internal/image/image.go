@@ -33,7 +33,7 @@ type Image struct {
 }
 
 // Store shows and opens images, as the user whose token ctx carries, or as the service
-// when it carries none (see WithToken).
+// when it carries none (see identity.WithToken).
 type Store interface {
 	// Show describes one image. An image that does not exist or is not visible gives an
 	// error of kind nova.NotFound.
@@ -47,17 +47,4 @@ type Writer interface {
 	Create(ctx context.Context, img Image) (Image, error)
 	Upload(ctx context.Context, id string, r io.Reader) error
 	Delete(ctx context.Context, id string) error
-}
-
-type tokenKey struct{}
-
-// WithToken makes calls under ctx act as the user who holds the token.
-func WithToken(ctx context.Context, token string) context.Context {
-	return context.WithValue(ctx, tokenKey{}, token)
-}
-
-// Token is the token that WithToken put there; empty when the service itself asks.
-func Token(ctx context.Context) string {
-	t, _ := ctx.Value(tokenKey{}).(string)
-	return t
 }

@@ -90,7 +90,7 @@ type Ports interface {
 }
 
 // Resolver turns what a user asked for into requests that can be ensured, with the
-// user's own rights.
+// user's own rights (the token of identity.WithToken).
 type Resolver interface {
 	// Validate checks requests for count servers: that networks and ports exist, belong
 	// to or are shared with the project, are free. An empty list means "auto": the
