@@ -8,61 +8,25 @@
 // Layer 2: seam; the drivers lie in folders below.
 package network
 
-import "context"
+import (
+	"context"
 
-// Request is one entry of a server's networks, as the user asked for it.
-type Request struct {
-	NetworkID string
-	PortID    string // the user's own port; else one is made
-	FixedIP   string // an address on NetworkID; empty: any
-	Tag       string
-}
+	"github.com/kilonova/kilonova/internal/nova"
+)
 
-// FixedIP is an address of a port.
-type FixedIP struct {
-	Address  string
-	SubnetID string
-	Version  int // 4 or 6
-	Floating []string
-}
-
-// Route is a static route that a subnet tells its guests.
-type Route struct {
-	CIDR    string
-	Gateway string
-}
-
-// Subnet is what a guest needs to know of a subnet.
-type Subnet struct {
-	ID         string
-	CIDR       string
-	Gateway    string // empty: none
-	DNS        []string
-	Routes     []Route
-	Version    int
-	DHCP       bool
-	DHCPServer string // address of the DHCP port, where known
-}
-
-// VIF is a port as a host plugs it and as a guest sees it.
-type VIF struct {
-	PortID      string
-	NetworkID   string
-	NetworkName string
-	MAC         string
-	MTU         int
-	Index       int  // position among the server's networks
-	Preexisting bool // the user's own port
-	FixedIPs    []FixedIP
-	Subnets     []Subnet
-	// Type and Details are the binding: "bridge" with Details["bridge_name"], "ovs", …
-	// "unbound" before Bind.
-	Type       string
-	Details    map[string]string
-	DeviceName string // the tap: "tap" and the first 11 characters of PortID
-	Active     bool   // the network side has wired it
-	Tag        string
-}
+// The words of the seam are the project's own.
+type (
+	// Request is one entry of a server's networks, as the user asked for it.
+	Request = nova.NetworkRequest
+	// VIF is a port as a host plugs it and as a guest sees it.
+	VIF = nova.VIF
+	// FixedIP is an address of a port.
+	FixedIP = nova.FixedIP
+	// Subnet is what a guest needs to know of a subnet.
+	Subnet = nova.Subnet
+	// Route is a static route that a subnet tells its guests.
+	Route = nova.Route
+)
 
 // EnsureSpec says which ports a server should have.
 type EnsureSpec struct {

@@ -19,19 +19,20 @@ import (
 	"time"
 
 	"github.com/kilonova/kilonova/internal/network"
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
-// Power is what a guest shall do, or does. The values are Nova's power states.
-type Power int
+// Power is what a guest shall do, or does.
+type Power = nova.Power
 
-// The powers, as the Compute API numbers them (OS-EXT-STS:power_state).
+// The powers.
 const (
-	NoState   Power = 0 // not there, or not known
-	Running   Power = 1
-	Paused    Power = 3
-	Shutdown  Power = 4
-	Crashed   Power = 6
-	Suspended Power = 7 // memory is on disk
+	NoState   = nova.NoState // not there, or not known
+	Running   = nova.Running
+	Paused    = nova.Paused
+	Shutdown  = nova.Shutdown
+	Crashed   = nova.Crashed
+	Suspended = nova.Suspended // memory is on disk
 )
 
 // Domain is all that a host needs to make a guest: the wish, resolved.
