@@ -1,0 +1,291 @@
+package store
+
+import (
+	"errors"
+	"math"
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/sqldb"
+)
+
+// Placement reads and writes providers, inventories and allocations, in Placement's own
+// tables.
+type Placement struct{ *Tx }
+
+// Placement is the resource accounting.
+func (t *Tx) Placement() Placement { return Placement{t} }
+
+// Provider is a resource provider with its inventories.
+type Provider struct {
+	ID          string
+	Name        string
+	Generation  int64
+	ParentID    string
+	RootID      string
+	Traits      []string
+	Inventories map[string]Inventory
+}
+
+// Inventory is how much of one resource class a provider has. Capacity is
+// (Total-Reserved)*Ratio, rounded down; Used is the sum of the allocations, kept in the
+// same transaction as they are.
+type Inventory struct {
+	Total, Reserved, MinUnit, MaxUnit, StepSize int64
+	Ratio                                       float64
+	Used                                        int64
+}
+
+// Capacity is how much may be allocated.
+func (i Inventory) Capacity() int64 {
+	return int64(math.Floor(float64(i.Total-i.Reserved)*i.Ratio + 1e-9))
+}
+
+// Fits says whether one more allocation of n is allowed.
+func (i Inventory) Fits(n int64) bool {
+	return n >= i.MinUnit && n <= i.MaxUnit && n%max(i.StepSize, 1) == 0 && i.Used+n <= i.Capacity()
+}
+
+// PutProvider writes a provider with its traits and inventories. What is not named goes,
+// but an inventory in use stays. The generation grows when anything changed.
+func (q Placement) PutProvider(p Provider) error {
+	traits := strings.Join(p.Traits, " ")
+	var gen int64
+	var name, had string
+	err := q.t.Row("SELECT generation, name, traits FROM providers WHERE id=?", []any{p.ID}, &gen, &name, &had)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		_, err = q.t.Exec("INSERT INTO providers(id, name, generation, parent_id, root_id, traits) VALUES(?,?,0,?,?,?)",
+			p.ID, p.Name, p.ParentID, p.RootID, traits)
+	}
+	if err != nil {
+		return err
+	}
+	have, err := q.inventories(p.ID)
+	if err != nil {
+		return err
+	}
+	changed := name != p.Name || had != traits
+	for class, inv := range p.Inventories {
+		old, known := have[class]
+		inv.Used = old.Used
+		if known && old == inv {
+			continue
+		}
+		changed = true
+		if err := q.putInventory(p.ID, class, inv, known); err != nil {
+			return err
+		}
+	}
+	for class, old := range have {
+		if _, kept := p.Inventories[class]; kept || old.Used > 0 {
+			continue
+		}
+		changed = true
+		if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=? AND class=?", p.ID, class); err != nil {
+			return err
+		}
+	}
+	if !changed {
+		return nil
+	}
+	_, err = q.t.Exec("UPDATE providers SET name=?, traits=?, generation=generation+1 WHERE id=?", p.Name, traits, p.ID)
+	return err
+}
+
+func (q Placement) putInventory(provider, class string, i Inventory, known bool) error {
+	if known {
+		_, err := q.t.Exec(`UPDATE inventories SET total=?, reserved=?, min_unit=?, max_unit=?, step_size=?, ratio=?,
+			capacity=? WHERE provider_id=? AND class=?`, i.Total, i.Reserved, i.MinUnit, i.MaxUnit, i.StepSize,
+			i.Ratio, i.Capacity(), provider, class)
+		return err
+	}
+	_, err := q.t.Exec(`INSERT INTO inventories(provider_id, class, total, reserved, min_unit, max_unit, step_size,
+		ratio, capacity, used) VALUES(?,?,?,?,?,?,?,?,?,0)`, provider, class, i.Total, i.Reserved, i.MinUnit,
+		i.MaxUnit, i.StepSize, i.Ratio, i.Capacity())
+	return err
+}
+
+func (q Placement) inventories(provider string) (map[string]Inventory, error) {
+	out := map[string]Inventory{}
+	err := q.eachInventory(" WHERE provider_id=?", []any{provider}, func(_, class string, i Inventory) { out[class] = i })
+	return out, err
+}
+
+func (q Placement) eachInventory(where string, args []any, fn func(provider, class string, i Inventory)) error {
+	return q.t.Each(`SELECT provider_id, class, total, reserved, min_unit, max_unit, step_size, ratio, used
+		FROM inventories`+where, args, func(scan func(...any) error) error {
+		var provider, class string
+		var i Inventory
+		err := scan(&provider, &class, &i.Total, &i.Reserved, &i.MinUnit, &i.MaxUnit, &i.StepSize, &i.Ratio, &i.Used)
+		if err == nil {
+			fn(provider, class, i)
+		}
+		return err
+	})
+}
+
+// Providers reads all providers with their inventories: two statements, whatever their
+// number.
+func (q Placement) Providers() (map[string]*Provider, error) {
+	out := map[string]*Provider{}
+	err := q.t.Each("SELECT id, name, generation, parent_id, root_id, traits FROM providers", nil,
+		func(scan func(...any) error) error {
+			p := &Provider{Inventories: map[string]Inventory{}}
+			var traits string
+			if err := scan(&p.ID, &p.Name, &p.Generation, &p.ParentID, &p.RootID, &traits); err != nil {
+				return err
+			}
+			p.Traits = strings.Fields(traits)
+			out[p.ID] = p
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	err = q.eachInventory("", nil, func(provider, class string, i Inventory) {
+		if p := out[provider]; p != nil {
+			p.Inventories[class] = i
+		}
+	})
+	return out, err
+}
+
+// DeleteProvider removes a provider that nothing is allocated from; else nova.Conflict.
+func (q Placement) DeleteProvider(id string) error {
+	var n int
+	if err := q.t.Row("SELECT COUNT(*) FROM allocations WHERE provider_id=?", []any{id}, &n); err != nil {
+		return err
+	}
+	if n > 0 {
+		return nova.Errorf(nova.Conflict, "Unable to delete resource provider %s: Resource provider has allocations.", id)
+	}
+	if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=?", id); err != nil {
+		return err
+	}
+	_, err := q.t.Exec("DELETE FROM providers WHERE id=?", id)
+	return err
+}
+
+// Consumer is who holds allocations: a server.
+type Consumer struct{ ID, ProjectID, UserID string }
+
+// ErrFull is what Allocate gives when the provider cannot take it (any more).
+var ErrFull = errors.New("the provider has not enough left")
+
+// Allocate gives a consumer resources of one provider, all or nothing, judged by the
+// database itself: each inventory is raised only while it fits, so that any number of
+// processes cannot overbook. A consumer that has exactly these already is left as it is,
+// so that a claim may be repeated; one that has others gives nova.Conflict.
+func (q Placement) Allocate(c Consumer, provider string, resources map[string]int64) error {
+	have, err := q.Allocations(c.ID)
+	if err != nil {
+		return err
+	}
+	if len(have) > 0 {
+		if same(have[provider], resources) && len(have) == 1 {
+			return nil
+		}
+		return nova.Errorf(nova.Conflict, "consumer %s has allocations already", c.ID)
+	}
+	if _, err := q.t.Exec("INSERT INTO consumers(id, project_id, user_id, generation) VALUES(?,?,?,1)",
+		c.ID, c.ProjectID, c.UserID); err != nil {
+		return err
+	}
+	for _, class := range sortedKeys(resources) {
+		n := resources[class]
+		hit, err := q.t.Exec(`UPDATE inventories SET used=used+?
+			WHERE provider_id=? AND class=? AND used+?<=capacity AND min_unit<=? AND max_unit>=?`,
+			n, provider, class, n, n, n)
+		if err != nil {
+			return err
+		}
+		if hit == 0 {
+			return ErrFull
+		}
+		if _, err := q.t.Exec("INSERT INTO allocations(consumer_id, provider_id, class, used) VALUES(?,?,?,?)",
+			c.ID, provider, class, n); err != nil {
+			return err
+		}
+	}
+	_, err = q.t.Exec("UPDATE providers SET generation=generation+1 WHERE id=?", provider)
+	return err
+}
+
+// Free takes back all that a consumer has; nothing is no error. It answers what there was.
+func (q Placement) Free(consumer string) (map[string]map[string]int64, error) {
+	have, err := q.Allocations(consumer)
+	if err != nil {
+		return nil, err
+	}
+	for _, provider := range sortedKeys(have) {
+		for _, class := range sortedKeys(have[provider]) {
+			if _, err := q.t.Exec("UPDATE inventories SET used=used-? WHERE provider_id=? AND class=?",
+				have[provider][class], provider, class); err != nil {
+				return nil, err
+			}
+		}
+		if _, err := q.t.Exec("UPDATE providers SET generation=generation+1 WHERE id=?", provider); err != nil {
+			return nil, err
+		}
+	}
+	if len(have) > 0 {
+		if _, err := q.t.Exec("DELETE FROM allocations WHERE consumer_id=?", consumer); err != nil {
+			return nil, err
+		}
+	}
+	_, err = q.t.Exec("DELETE FROM consumers WHERE id=?", consumer)
+	return have, err
+}
+
+// Allocations are a consumer's, by provider and class.
+func (q Placement) Allocations(consumer string) (map[string]map[string]int64, error) {
+	out := map[string]map[string]int64{}
+	err := q.t.Each("SELECT provider_id, class, used FROM allocations WHERE consumer_id=?", []any{consumer},
+		func(scan func(...any) error) error {
+			var p, c string
+			var n int64
+			if err := scan(&p, &c, &n); err != nil {
+				return err
+			}
+			if out[p] == nil {
+				out[p] = map[string]int64{}
+			}
+			out[p][c] = n
+			return nil
+		})
+	return out, err
+}
+
+// Consumers lists every consumer's id.
+func (q Placement) Consumers() ([]string, error) {
+	return Servers{q.Tx}.ids("SELECT id FROM consumers")
+}
+
+// ProjectUsage sums what a project's consumers hold, by class, and counts them.
+func (q Placement) ProjectUsage(project string) (servers int64, used map[string]int64, err error) {
+	used = map[string]int64{}
+	if err = q.t.Row("SELECT COUNT(*) FROM consumers WHERE project_id=?", []any{project}, &servers); err != nil {
+		return 0, nil, err
+	}
+	err = q.t.Each(`SELECT a.class, SUM(a.used) FROM consumers c JOIN allocations a ON a.consumer_id=c.id
+		WHERE c.project_id=? GROUP BY a.class`, []any{project}, func(scan func(...any) error) error {
+		var class string
+		var n int64
+		err := scan(&class, &n)
+		used[class] = n
+		return err
+	})
+	return servers, used, err
+}
+
+func same(a, b map[string]int64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}

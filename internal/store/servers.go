@@ -1,0 +1,322 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/sqldb"
+)
+
+// Servers reads and writes servers.
+type Servers struct{ *Tx }
+
+// Servers are the servers of a cell.
+func (t *Tx) Servers() Servers { return Servers{t} }
+
+func serverNotFound(id string) error {
+	return nova.Errorf(nova.NotFound, "Instance %s could not be found.", id)
+}
+
+// Insert adds a server, whose Gen becomes 1.
+func (q Servers) Insert(s *nova.Server) error {
+	s.Gen = 1
+	d, err := doc(s)
+	if err != nil {
+		return err
+	}
+	_, err = q.t.Exec(`INSERT INTO servers
+		(id, num, project_id, user_id, host, vm_state, deleted, created_at, updated_at, gen, doc)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?)`,
+		s.ID, s.Num, s.ProjectID, s.UserID, s.Host, string(s.VM), flag(s.Deleted()),
+		micros(s.CreatedAt), micros(s.UpdatedAt), s.Gen, d)
+	if err != nil {
+		return err
+	}
+	return q.count(s, 1)
+}
+
+// Usage is what a project's living servers add up to.
+type Usage struct{ Servers, VCPUs, MemoryMiB int64 }
+
+// Usage reads a project's. Under Update it is exact, and holds until the commit.
+func (q Servers) Usage(projectID string) (u Usage, err error) {
+	err = q.t.Row("SELECT servers, vcpus, memory_mib FROM usages WHERE project_id=?", []any{projectID},
+		&u.Servers, &u.VCPUs, &u.MemoryMiB)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		err = nil
+	}
+	return u, err
+}
+
+// insertOnce adds a row unless its key is there, in each dialect's words.
+var insertOnce = map[sqldb.Dialect]string{
+	sqldb.SQLite:   "INSERT INTO usages(project_id, servers, vcpus, memory_mib) VALUES(?,0,0,0) ON CONFLICT DO NOTHING",
+	sqldb.Postgres: "INSERT INTO usages(project_id, servers, vcpus, memory_mib) VALUES(?,0,0,0) ON CONFLICT DO NOTHING",
+	sqldb.MySQL:    "INSERT IGNORE INTO usages(project_id, servers, vcpus, memory_mib) VALUES(?,0,0,0)",
+}
+
+// count adds a server to its project's usage, or takes it out with -1.
+func (q Servers) count(s *nova.Server, sign int64) error {
+	const add = "UPDATE usages SET servers=servers+?, vcpus=vcpus+?, memory_mib=memory_mib+? WHERE project_id=?"
+	args := []any{sign, sign * s.Flavor.VCPUs, sign * s.Flavor.MemoryMiB, s.ProjectID}
+	n, err := q.t.Exec(add, args...)
+	if err != nil || n == 1 {
+		return err
+	}
+	if _, err := q.t.Exec(insertOnce[q.t.Dialect()], s.ProjectID); err != nil {
+		return err
+	}
+	_, err = q.t.Exec(add, args...)
+	return err
+}
+
+// Get reads a server, also a deleted one. The caller must not change what it gets.
+func (q Servers) Get(id string) (*nova.Server, error) {
+	var gen int64
+	if err := q.t.Row("SELECT gen FROM servers WHERE id=?", []any{id}, &gen); err != nil {
+		if errors.Is(err, sqldb.ErrNoRows) {
+			return nil, serverNotFound(id)
+		}
+		return nil, err
+	}
+	if s := q.s.servers.get(id, gen); s != nil {
+		return s, nil
+	}
+	var text string
+	if err := q.t.Row("SELECT gen, doc FROM servers WHERE id=?", []any{id}, &gen, &text); err != nil {
+		return nil, err
+	}
+	return q.open(id, gen, text)
+}
+
+func (q Servers) open(id string, gen int64, text string) (*nova.Server, error) {
+	s := &nova.Server{}
+	if err := json.Unmarshal([]byte(text), s); err != nil {
+		return nil, fmt.Errorf("server %s: read its document: %w", id, err)
+	}
+	s.Gen = gen
+	q.s.servers.put(s)
+	return s, nil
+}
+
+// Change reads a server, lets fn change a copy, and writes that if nobody else wrote
+// meanwhile; else it gives nova.Conflict. UpdatedAt is set.
+func (q Servers) Change(id string, fn func(*nova.Server) error) (*nova.Server, error) {
+	old, err := q.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	s := *old
+	if err := fn(&s); err != nil {
+		return nil, err
+	}
+	s.Gen, s.UpdatedAt = old.Gen+1, q.Now()
+	d, err := doc(&s)
+	if err != nil {
+		return nil, err
+	}
+	n, err := q.t.Exec(`UPDATE servers SET host=?, vm_state=?, deleted=?, updated_at=?, gen=?, doc=?
+		WHERE id=? AND gen=?`,
+		s.Host, string(s.VM), flag(s.Deleted()), micros(s.UpdatedAt), s.Gen, d, id, old.Gen)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, stale("server", id)
+	}
+	if s.Deleted() && !old.Deleted() {
+		err = q.count(old, -1)
+	}
+	return &s, err
+}
+
+// Purge removes the row of a server that was deleted before the time given.
+func (q Servers) Purge(before time.Time, limit int) (int, error) {
+	ids, err := q.ids("SELECT id FROM servers WHERE deleted=1 AND updated_at<? ORDER BY updated_at LIMIT ?",
+		micros(before), limit)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	for _, id := range ids {
+		if _, err := q.t.Exec("DELETE FROM servers WHERE id=? AND deleted=1", id); err != nil {
+			return 0, err
+		}
+		if _, err := q.t.Exec("DELETE FROM sagas WHERE subject=? AND active=0", id); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+func (q Servers) ids(text string, args ...any) ([]string, error) {
+	var ids []string
+	err := q.t.Each(text, args, func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// Scope cuts a walk down to what an index can find.
+type Scope struct {
+	ProjectID string // empty: all
+	Host      string // empty: all
+	Deleted   bool   // the deleted ones instead of the living
+	// Since, when set, walks what changed at or after it, living and deleted.
+	Since time.Time
+}
+
+// walkBatch is how many rows a walk reads at a time.
+const walkBatch = 500
+
+// Walk calls fn with servers in the order of creation, newest first (oldest first with
+// asc), from behind the server after (nil: from the start), until fn says stop. It reads
+// in batches along an index: its cost is what it visits.
+func (q Servers) Walk(sc Scope, asc bool, after *nova.Server, fn func(*nova.Server) (stop bool, err error)) error {
+	size := 64
+	for {
+		batch, err := q.batch(sc, asc, after, size)
+		if err != nil {
+			return err
+		}
+		for _, s := range batch {
+			stop, err := fn(s)
+			if err != nil || stop {
+				return err
+			}
+		}
+		if len(batch) < size {
+			return nil
+		}
+		after = batch[len(batch)-1]
+		size = min(size*4, walkBatch)
+	}
+}
+
+func (q Servers) batch(sc Scope, asc bool, after *nova.Server, limit int) ([]*nova.Server, error) {
+	var b strings.Builder
+	var args []any
+	b.WriteString("SELECT id, gen FROM servers WHERE ")
+	add := func(cond string, a ...any) {
+		if len(args) > 0 {
+			b.WriteString(" AND ")
+		}
+		b.WriteString(cond)
+		args = append(args, a...)
+	}
+	if sc.ProjectID != "" {
+		add("project_id=?", sc.ProjectID)
+	}
+	if sc.Host != "" {
+		add("host=?", sc.Host)
+	}
+	if sc.Since.IsZero() {
+		add("deleted=?", flag(sc.Deleted))
+	} else {
+		add("updated_at>=?", micros(sc.Since))
+	}
+	order := " ORDER BY created_at DESC, num DESC LIMIT ?"
+	cmp := "<"
+	if asc {
+		order, cmp = " ORDER BY created_at, num LIMIT ?", ">"
+	}
+	if after != nil {
+		at := micros(after.CreatedAt)
+		add("created_at"+cmp+"=? AND (created_at"+cmp+"? OR num"+cmp+"?)", at, at, after.Num)
+	}
+	b.WriteString(order)
+	args = append(args, limit)
+	return q.read(b.String(), args)
+}
+
+// read runs a query for (id, gen) and opens the servers, from the cache where it can.
+func (q Servers) read(text string, args []any) ([]*nova.Server, error) {
+	var out []*nova.Server
+	var missing []string
+	at := map[string]int{}
+	err := q.t.Each(text, args, func(scan func(...any) error) error {
+		var id string
+		var gen int64
+		if err := scan(&id, &gen); err != nil {
+			return err
+		}
+		s := q.s.servers.get(id, gen)
+		if s == nil {
+			missing = append(missing, id)
+			at[id] = len(out)
+		}
+		out = append(out, s)
+		return nil
+	})
+	if err != nil || len(missing) == 0 {
+		return out, err
+	}
+	if err := q.fill(missing, func(s *nova.Server) { out[at[s.ID]] = s }); err != nil {
+		return nil, err
+	}
+	kept := out[:0]
+	for _, s := range out {
+		if s != nil { // nil: purged between the two statements
+			kept = append(kept, s)
+		}
+	}
+	return kept, nil
+}
+
+// inSizes are the lengths of IN lists, so that few statements are prepared.
+var inSizes = []int{1, 8, 64, 512}
+
+// fill reads documents by id, in few statements.
+func (q Servers) fill(ids []string, got func(*nova.Server)) error {
+	return inLists(ids, func(marks string, args []any) error {
+		return q.t.Each("SELECT id, gen, doc FROM servers WHERE id IN ("+marks+")", args,
+			func(scan func(...any) error) error {
+				var id, text string
+				var gen int64
+				if err := scan(&id, &gen, &text); err != nil {
+					return err
+				}
+				s, err := q.open(id, gen, text)
+				if err == nil {
+					got(s)
+				}
+				return err
+			})
+	})
+}
+
+// inLists cuts ids into lists of a few fixed lengths, the last filled up with its own
+// last id.
+func inLists(ids []string, fn func(marks string, args []any) error) error {
+	for len(ids) > 0 {
+		size := inSizes[len(inSizes)-1]
+		for _, n := range inSizes {
+			if len(ids) <= n {
+				size = n
+				break
+			}
+		}
+		args := make([]any, size)
+		for i := range args {
+			args[i] = ids[min(i, len(ids)-1)]
+		}
+		if err := fn(sqldb.Marks(size), args); err != nil {
+			return err
+		}
+		ids = ids[min(size, len(ids)):]
+	}
+	return nil
+}
+
+// GetMany reads the servers with these ids; those that do not exist are left out.
+func (q Servers) GetMany(ids []string) (map[string]*nova.Server, error) {
+	out := make(map[string]*nova.Server, len(ids))
+	err := q.fill(ids, func(s *nova.Server) { out[s.ID] = s })
+	return out, err
+}

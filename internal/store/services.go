@@ -1,0 +1,168 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/sqldb"
+)
+
+// Services reads and writes the processes that report in.
+type Services struct{ *Tx }
+
+// Services are the services of a cell.
+func (t *Tx) Services() Services { return Services{t} }
+
+const serviceColumns = "id, seen_at, doc"
+
+// Ensure answers the service of the binary on the host, after adding fresh when there is
+// none.
+func (q Services) Ensure(fresh nova.Service) (nova.Service, error) {
+	s, err := q.one("host=? AND binary_name=?", fresh.Host, fresh.Binary)
+	if !nova.IsNotFound(err) {
+		return s, err
+	}
+	d, err := doc(fresh)
+	if err != nil {
+		return s, err
+	}
+	_, err = q.t.Exec("INSERT INTO services(id, host, binary_name, seen_at, doc) VALUES(?,?,?,?,?)",
+		fresh.ID, fresh.Host, fresh.Binary, micros(fresh.SeenAt), d)
+	return fresh, err
+}
+
+// Seen notes that services reported at the time.
+func (q Services) Seen(ids []string, at time.Time) error {
+	return inLists(ids, func(marks string, args []any) error {
+		_, err := q.t.Exec("UPDATE services SET seen_at=? WHERE id IN ("+marks+")", append([]any{micros(at)}, args...)...)
+		return err
+	})
+}
+
+// Get reads a service.
+func (q Services) Get(id string) (nova.Service, error) { return q.one("id=?", id) }
+
+func (q Services) one(where string, args ...any) (nova.Service, error) {
+	list, err := q.list("SELECT "+serviceColumns+" FROM services WHERE "+where, args...)
+	if err == nil && len(list) == 0 {
+		err = nova.Errorf(nova.NotFound, "Service %v could not be found.", args[0])
+	}
+	if err != nil {
+		return nova.Service{}, err
+	}
+	return list[0], nil
+}
+
+// All reads every service, by number.
+func (q Services) All() ([]nova.Service, error) {
+	return q.list("SELECT " + serviceColumns + " FROM services ORDER BY host, binary_name")
+}
+
+func (q Services) list(text string, args ...any) ([]nova.Service, error) {
+	var out []nova.Service
+	err := q.t.Each(text, args, func(scan func(...any) error) error {
+		var id, text string
+		var seen int64
+		if err := scan(&id, &seen, &text); err != nil {
+			return err
+		}
+		s, err := decode[nova.Service](text, "service", id)
+		s.SeenAt = fromMicros(seen)
+		out = append(out, s)
+		return err
+	})
+	return out, err
+}
+
+// Change reads a service, lets fn change it and writes it.
+func (q Services) Change(id string, fn func(*nova.Service) error) (nova.Service, error) {
+	s, err := q.Get(id)
+	if err != nil {
+		return s, err
+	}
+	if err := fn(&s); err != nil {
+		return s, err
+	}
+	s.UpdatedAt = q.Now()
+	d, err := doc(s)
+	if err != nil {
+		return s, err
+	}
+	_, err = q.t.Exec("UPDATE services SET doc=? WHERE id=?", d, id)
+	return s, err
+}
+
+// Delete removes a service and, for a compute service, its hypervisors.
+func (q Services) Delete(id string) error {
+	s, err := q.Get(id)
+	if err != nil {
+		return err
+	}
+	if s.Binary == "nova-compute" {
+		if _, err := q.t.Exec("DELETE FROM hypervisors WHERE host=?", s.Host); err != nil {
+			return err
+		}
+	}
+	_, err = q.t.Exec("DELETE FROM services WHERE id=?", id)
+	return err
+}
+
+// Hypervisors reads and writes what hosts can give.
+type Hypervisors struct{ *Tx }
+
+// Hypervisors are the compute nodes of a cell.
+func (t *Tx) Hypervisors() Hypervisors { return Hypervisors{t} }
+
+// Put writes a hypervisor, found by its host and hostname. One that is known keeps its id
+// and number.
+func (q Hypervisors) Put(h nova.Hypervisor) (nova.Hypervisor, error) {
+	var id, text string
+	err := q.t.Row("SELECT id, doc FROM hypervisors WHERE host=? AND hostname=?", []any{h.Host, h.Hostname}, &id, &text)
+	known := err == nil
+	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
+		return h, err
+	}
+	if known {
+		old, err := decode[nova.Hypervisor](text, "hypervisor", id)
+		if err != nil {
+			return h, err
+		}
+		h.ID, h.Num = old.ID, old.Num
+	}
+	d, err := doc(h)
+	if err != nil {
+		return h, err
+	}
+	if known {
+		_, err = q.t.Exec("UPDATE hypervisors SET doc=? WHERE id=?", d, h.ID)
+		return h, err
+	}
+	_, err = q.t.Exec("INSERT INTO hypervisors(id, num, host, hostname, doc) VALUES(?,?,?,?,?)",
+		h.ID, h.Num, h.Host, h.Hostname, d)
+	return h, err
+}
+
+// Get reads a hypervisor by its UUID.
+func (q Hypervisors) Get(id string) (nova.Hypervisor, error) {
+	var text string
+	if err := q.t.Row("SELECT doc FROM hypervisors WHERE id=?", []any{id}, &text); err != nil {
+		return nova.Hypervisor{}, notFound(err, "Compute host %s could not be found.", id)
+	}
+	return decode[nova.Hypervisor](text, "hypervisor", id)
+}
+
+// All reads every hypervisor, in the order in which they came.
+func (q Hypervisors) All() ([]nova.Hypervisor, error) {
+	var out []nova.Hypervisor
+	err := q.t.Each("SELECT id, doc FROM hypervisors ORDER BY num", nil, func(scan func(...any) error) error {
+		var id, text string
+		if err := scan(&id, &text); err != nil {
+			return err
+		}
+		h, err := decode[nova.Hypervisor](text, "hypervisor", id)
+		out = append(out, h)
+		return err
+	})
+	return out, err
+}

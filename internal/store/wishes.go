@@ -1,0 +1,132 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/sqldb"
+)
+
+// Wishes reads and writes what hosts shall do, and what they say that they did.
+type Wishes struct{ *Tx }
+
+// Wishes are the wishes of a cell.
+func (t *Tx) Wishes() Wishes { return Wishes{t} }
+
+// Set writes the wish of one server on one host. Its Gen becomes one more than the stored,
+// and the host owes it until it reports that it reached it.
+func (q Wishes) Set(w *nova.Wish) error {
+	var gen int64
+	err := q.t.Row("SELECT gen FROM wishes WHERE server_id=? AND host=?", []any{w.ServerID, w.Host}, &gen)
+	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
+		return err
+	}
+	w.Gen = gen + 1
+	d, derr := doc(w)
+	if derr != nil {
+		return derr
+	}
+	if errors.Is(err, sqldb.ErrNoRows) {
+		_, err = q.t.Exec(`INSERT INTO wishes(server_id, host, gen, reached, pending, saga_id, wish, truth)
+			VALUES(?,?,?,0,1,?,?,'')`, w.ServerID, w.Host, w.Gen, w.SagaID, d)
+		return err
+	}
+	n, err := q.t.Exec("UPDATE wishes SET gen=?, pending=1, saga_id=?, wish=? WHERE server_id=? AND host=? AND gen=?",
+		w.Gen, w.SagaID, d, w.ServerID, w.Host, gen)
+	if err == nil && n == 0 {
+		err = stale("the wish for server", w.ServerID)
+	}
+	return err
+}
+
+// Get reads the wish for a server on a host, with the truth reported last.
+func (q Wishes) Get(serverID, host string) (nova.Wish, nova.Truth, error) {
+	var w nova.Wish
+	var tr nova.Truth
+	var gen, reached int64
+	var wish, truth, sagaID string
+	err := q.t.Row("SELECT gen, reached, saga_id, wish, truth FROM wishes WHERE server_id=? AND host=?",
+		[]any{serverID, host}, &gen, &reached, &sagaID, &wish, &truth)
+	if err != nil {
+		return w, tr, notFound(err, "no wish for server %s on host %s", serverID, host)
+	}
+	if err := decodeWish(&w, &tr, wish, truth); err != nil {
+		return w, tr, fmt.Errorf("wish for server %s: %w", serverID, err)
+	}
+	w.Gen, w.SagaID = gen, sagaID
+	return w, tr, nil
+}
+
+func decodeWish(w *nova.Wish, tr *nova.Truth, wish, truth string) error {
+	if err := json.Unmarshal([]byte(wish), w); err != nil {
+		return err
+	}
+	if truth == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(truth), tr)
+}
+
+// Owed lists the wishes that a host has not reached.
+func (q Wishes) Owed(host string) ([]nova.Wish, error) {
+	return q.list("SELECT gen, saga_id, wish FROM wishes WHERE host=? AND pending=1", host)
+}
+
+// All lists every wish for a host.
+func (q Wishes) All(host string) ([]nova.Wish, error) {
+	return q.list("SELECT gen, saga_id, wish FROM wishes WHERE host=?", host)
+}
+
+func (q Wishes) list(text, host string) ([]nova.Wish, error) {
+	var out []nova.Wish
+	err := q.t.Each(text, []any{host}, func(scan func(...any) error) error {
+		var w nova.Wish
+		var gen int64
+		var sagaID, text string
+		if err := scan(&gen, &sagaID, &text); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), &w); err != nil {
+			return fmt.Errorf("a wish for host %s: %w", host, err)
+		}
+		w.Gen, w.SagaID = gen, sagaID
+		out = append(out, w)
+		return nil
+	})
+	return out, err
+}
+
+// Report writes what a host says of a server. The wish is no longer owed once its
+// generation is reached. It answers the saga that waits for it; empty when no wish is
+// there any more, or when the report is older than what is known.
+func (q Wishes) Report(host string, tr nova.Truth) (sagaID string, err error) {
+	d, err := doc(tr)
+	if err != nil {
+		return "", err
+	}
+	var gen, reached int64
+	err = q.t.Row("SELECT gen, reached, saga_id FROM wishes WHERE server_id=? AND host=?",
+		[]any{tr.ServerID, host}, &gen, &reached, &sagaID)
+	if errors.Is(err, sqldb.ErrNoRows) || err == nil && tr.Gen < reached {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = q.t.Exec("UPDATE wishes SET reached=?, pending=?, truth=? WHERE server_id=? AND host=? AND gen=?",
+		tr.Gen, flag(tr.Gen < gen), d, tr.ServerID, host, gen)
+	return sagaID, err
+}
+
+// Drop removes the wish for a server on a host; none there is no error.
+func (q Wishes) Drop(serverID, host string) error {
+	_, err := q.t.Exec("DELETE FROM wishes WHERE server_id=? AND host=?", serverID, host)
+	return err
+}
+
+// HostsOf lists the hosts that have a wish for the server.
+func (q Wishes) HostsOf(serverID string) ([]string, error) {
+	return Servers{q.Tx}.ids("SELECT host FROM wishes WHERE server_id=?", serverID)
+}
