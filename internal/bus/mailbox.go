@@ -1,0 +1,91 @@
+package bus
+
+import "sync"
+
+// Mailbox is the near end of a waker: it keeps hints until they are taken, each key once,
+// MaxHints at most; one more, and all of them become "". Drivers use it.
+type Mailbox struct {
+	out  chan string
+	ring chan struct{}
+	quit chan struct{}
+
+	mu      sync.Mutex
+	keys    []string
+	pending map[string]bool
+	stopped bool
+}
+
+// NewMailbox makes a mailbox that holds "" already.
+func NewMailbox() *Mailbox {
+	m := &Mailbox{
+		out: make(chan string), ring: make(chan struct{}, 1), quit: make(chan struct{}),
+		pending: map[string]bool{},
+	}
+	m.Put("")
+	go m.deliver()
+	return m
+}
+
+// Keys delivers the hints until Stop.
+func (m *Mailbox) Keys() <-chan string { return m.out }
+
+// Put adds a hint. It never waits.
+func (m *Mailbox) Put(key string) {
+	m.mu.Lock()
+	switch {
+	case m.pending[key] || m.pending[""]:
+		m.mu.Unlock()
+		return
+	case key == "" || len(m.keys) == MaxHints:
+		m.keys, m.pending = []string{""}, map[string]bool{"": true}
+	default:
+		m.keys, m.pending[key] = append(m.keys, key), true
+	}
+	m.mu.Unlock()
+	select {
+	case m.ring <- struct{}{}:
+	default:
+	}
+}
+
+// Stop closes the channel; what was not taken is gone. It may be called again.
+func (m *Mailbox) Stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.stopped {
+		m.stopped = true
+		close(m.quit)
+	}
+}
+
+func (m *Mailbox) deliver() {
+	defer close(m.out)
+	for {
+		key, ok := m.take()
+		if !ok {
+			select {
+			case <-m.ring:
+				continue
+			case <-m.quit:
+				return
+			}
+		}
+		select {
+		case m.out <- key:
+		case <-m.quit:
+			return
+		}
+	}
+}
+
+func (m *Mailbox) take() (string, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.keys) == 0 {
+		return "", false
+	}
+	key := m.keys[0]
+	m.keys = m.keys[1:]
+	delete(m.pending, key)
+	return key, true
+}
