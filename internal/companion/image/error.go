@@ -1,0 +1,97 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/httpd"
+	"github.com/kilonova/kilonova/internal/nova"
+)
+
+// fault is an answer that is not a success: a status and a sentence.
+type fault struct {
+	code int
+	msg  string
+}
+
+func (f *fault) Error() string { return f.msg }
+
+func faultf(code int, format string, args ...any) error {
+	return &fault{code, fmt.Sprintf(format, args...)}
+}
+
+func notFound(id string) error {
+	return faultf(http.StatusNotFound, "No image found with ID %s", id)
+}
+
+var codeOf = map[nova.Kind]int{
+	nova.Invalid:        http.StatusBadRequest,
+	nova.Unauthorized:   http.StatusUnauthorized,
+	nova.Forbidden:      http.StatusForbidden,
+	nova.NotFound:       http.StatusNotFound,
+	nova.Conflict:       http.StatusConflict,
+	nova.TooLarge:       http.StatusRequestEntityTooLarge,
+	nova.NotImplemented: http.StatusNotImplemented,
+	nova.Unavailable:    http.StatusServiceUnavailable,
+}
+
+// asFault turns any error into an answer; our own failures become a 500 without detail.
+func asFault(err error) *fault {
+	var f *fault
+	if errors.As(err, &f) {
+		return f
+	}
+	switch {
+	case errors.Is(err, httpd.ErrTooLarge):
+		return &fault{http.StatusRequestEntityTooLarge, "The request body is too large."}
+	case errors.Is(err, httpd.ErrTooDeep), errors.Is(err, httpd.ErrBadJSON):
+		return &fault{http.StatusBadRequest, "Malformed JSON in request body."}
+	}
+	if code, ok := codeOf[nova.KindOf(err)]; ok {
+		return &fault{code, err.Error()}
+	}
+	return &fault{http.StatusInternalServerError,
+		"The server has either erred or is incapable of performing the requested operation."}
+}
+
+// fail answers with an error. Like Glance's framework it goes by Accept: HTML for who
+// takes anything (python-glanceclient reads only that), JSON for who asks for it, plain
+// text for the rest.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	f := asFault(err)
+	if f.code == http.StatusInternalServerError {
+		s.cfg.Log.Error("request failed", "request_id", httpd.RequestID(r.Context()),
+			"method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	title := http.StatusText(f.code)
+	line := strconv.Itoa(f.code) + " " + title
+	accept := r.Header.Get("Accept")
+	var kind, body string
+	switch {
+	case strings.Contains(accept, "html"), strings.Contains(accept, "*/*"):
+		kind = "text/html; charset=UTF-8"
+		body = fmt.Sprintf("<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%[1]s</h1>\n  %s<br /><br />\n\n\n </body>\n</html>",
+			line, html.EscapeString(f.msg))
+	case strings.Contains(accept, "application/json"):
+		kind = "application/json"
+		b, _ := json.Marshal(map[string]string{"message": f.msg, "code": line, "title": title})
+		body = string(b)
+	default:
+		kind = "text/plain; charset=UTF-8"
+		body = line + "\n\n" + f.msg + "\n\n   "
+	}
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	if f.code == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Keystone")
+	}
+	w.WriteHeader(f.code)
+	_, _ = w.Write([]byte(body))
+}
