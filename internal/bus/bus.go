@@ -16,8 +16,8 @@
 //     questions that one server answers at once by MaxCalls, a call's time by its context
 //     or DefaultTimeout.
 //
-// Topics are free text ("conductor", "compute.HOST"); drivers spell them as their broker
-// needs. Several servers of one topic share its questions. Which messages exist is said
+// Topics are free text of up to MaxTopic bytes ("conductor", "compute.HOST"); drivers spell
+// them as their broker needs. So are keys; a longer key becomes "". Several servers of one topic share its questions. Which messages exist is said
 // where both ends are known: in the rooms.
 //
 // Layer 2: seam; the drivers lie in folders below.
@@ -25,6 +25,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -98,13 +99,12 @@ func Deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, DefaultTimeout)
 }
 
+// ErrNobody is the cause of a call's failure when its topic has no server.
+var ErrNobody = errors.New("nobody answers")
+
 // Unanswered is the error of a call that got no answer; drivers use it.
 func Unanswered(topic, method string, cause error) error {
-	why := "nobody answers"
-	if cause != nil {
-		why = cause.Error()
-	}
-	return &nova.Error{Kind: nova.Unavailable, Msg: fmt.Sprintf("bus: %s %s: %s", topic, method, why), Cause: cause}
+	return &nova.Error{Kind: nova.Unavailable, Msg: fmt.Sprintf("bus: %s %s: %v", topic, method, cause), Cause: cause}
 }
 
 // The first byte of a reply says what follows: an answer, or the kind of an error as one

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -29,29 +30,31 @@ func NewDesk(topic string, h Handler, log *slog.Logger) *Desk {
 	return &Desk{topic: topic, h: h, log: log, idle: make(chan struct{})}
 }
 
-// Take answers a call through reply, which is called exactly once, mostly later. False
-// means that the desk is closed and reply will not be called. The handler's context ends
-// with ctx but carries nothing of it.
-func (d *Desk) Take(ctx context.Context, method string, in []byte, reply func([]byte)) bool {
-	d.mu.Lock()
-	if d.stopped {
-		d.mu.Unlock()
-		return false
-	}
-	busy := d.running >= MaxCalls
-	if !busy {
-		d.running++
-	}
-	d.mu.Unlock()
-	if busy {
-		reply(errorReply(nova.Errorf(nova.Unavailable, "bus: %s has too many calls in hand", d.topic)))
-		return true
+// Take answers a call through reply, which is called exactly once, mostly later. The
+// handler's context ends with ctx but carries nothing of it.
+func (d *Desk) Take(ctx context.Context, method string, in []byte, reply func([]byte)) {
+	if why := d.admit(); why != "" {
+		reply(errorReply(nova.Errorf(nova.Unavailable, "bus: %s %s", d.topic, why)))
+		return
 	}
 	go func() {
 		defer d.done()
 		reply(d.answer(bare{ctx}, method, in))
 	}()
-	return true
+}
+
+// admit counts a call in, or says why not.
+func (d *Desk) admit() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.stopped:
+		return "is closing"
+	case d.running >= MaxCalls:
+		return "has too many calls in hand"
+	}
+	d.running++
+	return ""
 }
 
 func (d *Desk) done() {
@@ -81,6 +84,9 @@ func (d *Desk) answer(ctx context.Context, method string, in []byte) []byte {
 	if err == nil && len(out) > MaxMessage {
 		err = nova.Errorf(nova.TooLarge, "bus: %s %s: an answer of %d bytes is over the limit of %d",
 			d.topic, method, len(out), MaxMessage)
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = Unanswered(d.topic, method, err)
 	}
 	if err != nil {
 		return errorReply(err)

@@ -15,22 +15,29 @@ type Mailbox struct {
 	stopped bool
 }
 
-// NewMailbox makes a mailbox that holds "" already.
+// NewMailbox makes a mailbox that collects hints but does not deliver yet.
 func NewMailbox() *Mailbox {
-	m := &Mailbox{
+	return &Mailbox{
 		out: make(chan string), ring: make(chan struct{}, 1), quit: make(chan struct{}),
 		pending: map[string]bool{},
 	}
-	m.Put("")
-	go m.deliver()
-	return m
 }
 
-// Keys delivers the hints until Stop.
+// Start begins to deliver, with "". The driver calls it once, when hints that are sent from
+// now on will come.
+func (m *Mailbox) Start() {
+	m.Put("")
+	go m.deliver()
+}
+
+// Keys delivers the hints from Start until Stop.
 func (m *Mailbox) Keys() <-chan string { return m.out }
 
 // Put adds a hint. It never waits.
 func (m *Mailbox) Put(key string) {
+	if len(key) > MaxTopic {
+		key = ""
+	}
 	m.mu.Lock()
 	switch {
 	case m.pending[key] || m.pending[""]:
@@ -48,7 +55,8 @@ func (m *Mailbox) Put(key string) {
 	}
 }
 
-// Stop closes the channel; what was not taken is gone. It may be called again.
+// Stop closes the channel; what was not taken is gone, but for a hint that may be on its way
+// to a reader already. It may be called again.
 func (m *Mailbox) Stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/kilonova/kilonova/internal/bus"
-	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // Bus joins the rooms of one process.
@@ -48,6 +47,7 @@ func (b *Bus) Wake(topic, key string) {
 // Waker delivers the topic's hints.
 func (b *Bus) Waker(topic string) (<-chan string, func()) {
 	m := bus.NewMailbox()
+	m.Start()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -76,9 +76,7 @@ func (b *Bus) Call(ctx context.Context, topic, method string, in []byte) ([]byte
 	defer cancel()
 	replies := make(chan []byte, 1)
 	// The bytes are copied: neither end may see the other change them.
-	if !desk.Take(ctx, method, bytes.Clone(in), func(r []byte) { replies <- r }) {
-		return nil, bus.Unanswered(topic, method, nil)
-	}
+	desk.Take(ctx, method, bytes.Clone(in), func(r []byte) { replies <- r })
 	select {
 	case r := <-replies:
 		return bus.ReadReply(r)
@@ -95,7 +93,7 @@ func (b *Bus) desk(topic string) (*bus.Desk, error) {
 	}
 	desks := b.desks[topic]
 	if len(desks) == 0 {
-		return nil, nova.Errorf(nova.Unavailable, "nobody answers")
+		return nil, bus.ErrNobody
 	}
 	b.turn++
 	return desks[b.turn%len(desks)], nil
