@@ -1,0 +1,234 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/kilonova/kilonova/internal/httpd"
+	"github.com/kilonova/kilonova/internal/nova"
+)
+
+// maxBody is Keystone's limit on a body: 112 KiB.
+const maxBody = 114688
+
+// request is one call: what came in, the state it is answered from, and who asks.
+type request struct {
+	*http.Request
+	s  *Server
+	st *state
+	me *identityToken // nil where the route needs no token
+}
+
+// reply is what a handler answers. A nil body is none.
+type reply struct {
+	code   int
+	body   any
+	header http.Header
+}
+
+// handler answers a request; its error is rendered in Keystone's format.
+type handler func(*request) (reply, error)
+
+func ok(key string, v any) (reply, error) { return reply{code: 200, body: map[string]any{key: v}}, nil }
+func created(key string, v any) (reply, error) {
+	return reply{code: 201, body: map[string]any{key: v}}, nil
+}
+func nothing() (reply, error) { return reply{code: 204}, nil }
+
+// base is the address before "/v3".
+func (q *request) base() string {
+	if q.s.public != "" {
+		return q.s.public
+	}
+	scheme := "http"
+	if q.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + q.Host
+}
+
+func (q *request) link(parts ...string) string {
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return q.base() + "/v3/" + strings.Join(parts, "/")
+}
+
+// listing wraps a list with the links that Keystone puts beside it.
+func (q *request) listing(key string, items []map[string]any) (reply, error) {
+	self := q.base() + q.URL.EscapedPath()
+	if q.URL.RawQuery != "" {
+		self += "?" + q.URL.RawQuery
+	}
+	return reply{code: 200, body: map[string]any{
+		key: items, "links": map[string]any{"next": nil, "previous": nil, "self": self}}}, nil
+}
+
+// change runs a decision, and then answers from the state after it.
+func (q *request) change(decide func(*state, *plan) error) error {
+	if err := q.s.change(q.Context(), decide); err != nil {
+		return err
+	}
+	q.st = q.s.state.Load()
+	return nil
+}
+
+func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+
+// handler builds the service: the route table behind a mux, and around it everything
+// that the mux would answer in its own words.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range routeTable() {
+		mux.HandleFunc(r.method+" "+r.path, s.serve(r))
+	}
+	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "X-Auth-Token")
+		p := r.URL.EscapedPath()
+		if len(p) > 1 {
+			p = strings.TrimRight(p, "/")
+		}
+		if strings.Contains(p, "//") || strings.Contains(p, "/.") || p == "" {
+			s.fail(w, r, errNoRoute)
+			return
+		}
+		if p != r.URL.EscapedPath() {
+			r2 := r.Clone(r.Context())
+			r2.URL.Path, r2.URL.RawPath = strings.TrimRight(r.URL.Path, "/"), ""
+			if r.URL.RawPath != "" {
+				r2.URL.RawPath = p
+			}
+			r = r2
+		}
+		if h, pattern := mux.Handler(r); pattern == "" {
+			s.unrouted(w, r, h)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+	return httpd.Wrap(inner, s.log, func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, errors.New("panic"))
+	}, "X-Openstack-Request-Id")
+}
+
+// unrouted asks the mux whether the method or the path is wrong.
+func (s *Server) unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	probe := &verdict{head: http.Header{}}
+	h.ServeHTTP(probe, r)
+	if probe.code == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.head.Get("Allow"))
+		writeFault(w, http.StatusMethodNotAllowed, "The method is not allowed for the requested URL.")
+		return
+	}
+	s.fail(w, r, errNoRoute)
+}
+
+// verdict takes the mux's own answer and keeps its status.
+type verdict struct {
+	head http.Header
+	code int
+}
+
+func (v *verdict) Header() http.Header         { return v.head }
+func (v *verdict) WriteHeader(code int)        { v.code = code }
+func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
+
+var errNoRoute = nova.Errorf(nova.NotFound, "The resource could not be found.")
+
+// serve is a route with everything around it: state, token, policy, rendering.
+func (s *Server) serve(rt route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		out, err := s.answer(rt, r)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		for k, v := range out.header {
+			w.Header()[k] = v
+		}
+		switch b := out.body.(type) {
+		case nil:
+			w.WriteHeader(out.code)
+		case []byte:
+			httpd.WriteBytes(w, out.code, b)
+		default:
+			if err := httpd.WriteJSON(w, out.code, b); err != nil {
+				s.fail(w, r, err)
+			}
+		}
+	}
+}
+
+func (s *Server) answer(rt route, r *http.Request) (reply, error) {
+	st, err := s.current(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	q := &request{Request: r, s: s, st: st}
+	if rt.need != nil {
+		if q.me, err = q.token(r.Header.Get("X-Auth-Token")); err != nil {
+			return reply{}, err
+		}
+		if !rt.need(q) {
+			return reply{}, forbidden(rt.action)
+		}
+	}
+	return rt.do(q)
+}
+
+func unauthorized() error {
+	return nova.Errorf(nova.Unauthorized, "The request you have made requires authentication.")
+}
+
+func forbidden(action string) error {
+	return nova.Errorf(nova.Forbidden, "You are not authorized to perform the requested action: %s.", action)
+}
+
+func missing(kind, id string) error {
+	return nova.Errorf(nova.NotFound, "Could not find %s: %s.", kind, id)
+}
+
+func invalid(format string, args ...any) error { return nova.Errorf(nova.Invalid, format, args...) }
+
+func duplicate(kind, format string, args ...any) error {
+	return nova.Errorf(nova.Conflict, "Conflict occurred attempting to store %s - %s", kind, fmt.Sprintf(format, args...))
+}
+
+// statuses is the one place where a kind of error becomes a status code.
+var statuses = map[nova.Kind]int{
+	nova.Invalid: 400, nova.Unauthorized: 401, nova.Forbidden: 403, nova.NotFound: 404, nova.Conflict: 409,
+	nova.TooLarge: 413, nova.NotImplemented: 501, nova.Unavailable: 503,
+}
+
+// fail answers an error. What is our fault is logged with its text, and told without.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code, known := statuses[nova.KindOf(err)]
+	var e *nova.Error
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		writeFault(w, http.StatusServiceUnavailable, "The service gave up on the request.")
+		return
+	case !known || !errors.As(err, &e):
+		s.log.Error("identity request failed", "request_id", httpd.RequestID(r.Context()),
+			"method", r.Method, "path", r.URL.Path, "error", err)
+		writeFault(w, http.StatusInternalServerError,
+			"An unexpected error prevented the server from fulfilling your request.")
+		return
+	}
+	if code == http.StatusUnauthorized {
+		q := &request{Request: r, s: s}
+		w.Header().Set("WWW-Authenticate", `Keystone uri="`+q.base()+`/v3"`)
+	}
+	writeFault(w, code, e.Msg)
+}
+
+func writeFault(w http.ResponseWriter, code int, msg string) {
+	_ = httpd.WriteJSON(w, code, map[string]any{"error": map[string]any{
+		"code": code, "message": msg, "title": http.StatusText(code)}})
+}
