@@ -1,0 +1,102 @@
+package libvirt
+
+import (
+	"strconv"
+	"strings"
+
+	"libvirt.org/go/libvirtxml"
+
+	"github.com/kilonova/kilonova/internal/nova"
+)
+
+func makeCPU(m machine, d *doc) error {
+	d.VCPU = &libvirtxml.DomainVCPU{Placement: "static", Value: uint(m.VCPUs)}
+	cpu := &libvirtxml.DomainCPU{}
+	switch m.host.cpuMode {
+	case "none", "":
+	case "host-model", "maximum":
+		cpu.Mode, cpu.Check = m.host.cpuMode, "none"
+	case "host-passthrough":
+		cpu.Mode, cpu.Check = m.host.cpuMode, "none"
+	case "custom":
+		if len(m.host.cpuModels) == 0 {
+			return nova.Errorf(nova.Invalid, "cpu_mode is custom, but cpu_models names none")
+		}
+		cpu.Mode, cpu.Match = "custom", "exact"
+		cpu.Model = &libvirtxml.DomainCPUModel{Value: m.host.cpuModels[0]}
+	default:
+		return nova.Errorf(nova.Invalid, "cpu_mode %q is not known", m.host.cpuMode)
+	}
+	if cpu.Mode != "" {
+		for _, flag := range m.host.cpuFlags {
+			cpu.Features = append(cpu.Features, cpuFeature(flag))
+		}
+	}
+	sockets, cores, threads := topology(m)
+	cpu.Topology = &libvirtxml.DomainCPUTopology{Sockets: sockets, Cores: cores, Threads: threads}
+	d.CPU = cpu
+	return nil
+}
+
+func cpuFeature(flag string) libvirtxml.DomainCPUFeature {
+	if name, off := strings.CutPrefix(flag, "-"); off {
+		return libvirtxml.DomainCPUFeature{Policy: "disable", Name: strings.ToLower(name)}
+	}
+	return libvirtxml.DomainCPUFeature{Policy: "require", Name: strings.ToLower(strings.TrimPrefix(flag, "+"))}
+}
+
+// topology is what the flavor or the image prefers, where that adds up; else a socket for
+// each VCPU, as Nova does.
+func topology(m machine) (sockets, cores, threads int) {
+	ask := func(what string) int {
+		for _, v := range []string{m.ExtraSpecs["hw:cpu_"+what], m.ImageMeta["hw_cpu_"+what]} {
+			if n, err := strconv.Atoi(v); err == nil && n > 0 && n <= m.VCPUs {
+				return n
+			}
+		}
+		return 0
+	}
+	sockets, cores, threads = ask("sockets"), ask("cores"), ask("threads")
+	known := max(1, sockets) * max(1, cores) * max(1, threads)
+	switch rest := m.VCPUs / known; {
+	case m.VCPUs%known != 0:
+		return m.VCPUs, 1, 1
+	case sockets == 0:
+		sockets = rest
+	case cores == 0:
+		cores = rest
+	case threads == 0:
+		threads = rest
+	case rest != 1:
+		return m.VCPUs, 1, 1
+	}
+	return sockets, max(1, cores), max(1, threads)
+}
+
+func makeFeatures(m machine, d *doc) error {
+	on := &libvirtxml.DomainFeatureState{State: "on"}
+	f := &libvirtxml.DomainFeatureList{ACPI: &libvirtxml.DomainFeature{}, APIC: &libvirtxml.DomainFeatureAPIC{}, VMCoreInfo: on}
+	if m.windows() && m.host.virtType == "kvm" {
+		f.HyperV = &libvirtxml.DomainFeatureHyperV{Relaxed: on, VAPIC: on, VPIndex: on, Runtime: on, Synic: on, Reset: on,
+			Spinlocks: &libvirtxml.DomainFeatureHyperVSpinlocks{DomainFeatureState: *on, Retries: 8191}}
+	}
+	if m.secureBoot() {
+		f.SMM = &libvirtxml.DomainFeatureSMM{State: "on"}
+	}
+	d.Features = f
+	return nil
+}
+
+func makeClock(m machine, d *doc) error {
+	d.Clock = &libvirtxml.DomainClock{Offset: "utc", Timer: []libvirtxml.DomainTimer{
+		{Name: "pit", TickPolicy: "delay"}, {Name: "rtc", TickPolicy: "catchup"}, {Name: "hpet", Present: "no"}}}
+	if m.windows() {
+		d.Clock.Offset = "localtime"
+		if m.host.virtType == "kvm" {
+			d.Clock.Timer = append(d.Clock.Timer, libvirtxml.DomainTimer{Name: "hypervclock", Present: "yes"})
+		}
+	}
+	return nil
+}
+
+func (m machine) windows() bool { return m.ImageMeta["os_type"] == "windows" }

@@ -1,0 +1,163 @@
+package libvirt
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// retryEvents is how long the hub waits before it asks a daemon again that went away, and
+// pingEvents how often it looks whether the daemon still is there.
+const (
+	retryEvents = time.Second
+	pingEvents  = 20 * time.Second
+)
+
+// hub hands the daemon's lifecycle events to those who wait for a guest and to those who
+// watch all. It has a connection of its own, whose one subscription is never cancelled:
+// the protocol's client can lock up when one is; the connection is dropped instead.
+type hub struct {
+	pool *pool
+
+	mu       sync.Mutex
+	waiters  map[string]map[chan struct{}]struct{}
+	watchers map[*watcher]struct{}
+}
+
+// watcher holds the ids that one Watch has not told yet, as a set: a slow listener costs
+// memory by guests, not by events.
+type watcher struct {
+	mu      sync.Mutex
+	pending map[string]struct{}
+	wake    chan struct{}
+}
+
+func newHub(p *pool) *hub {
+	return &hub{pool: p, waiters: map[string]map[chan struct{}]struct{}{}, watchers: map[*watcher]struct{}{}}
+}
+
+// run reads events until ctx ends.
+func (h *hub) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		h.listen(ctx)
+		select {
+		case <-h.pool.clock.After(retryEvents):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// listen reads the events of one connection until that breaks.
+func (h *hub) listen(ctx context.Context) {
+	k, err := h.pool.open(ctx)
+	if err != nil {
+		return
+	}
+	defer k.raw.Close()
+	// The subscription outlives ctx on purpose: closing the connection ends it.
+	events, err := k.l.LifecycleEvents(context.WithoutCancel(ctx))
+	if err != nil {
+		return
+	}
+	defer func() {
+		k.raw.Close()
+		for range events { // lets the client's goroutine come to its end
+		}
+	}()
+	ping := h.pool.clock.After(pingEvents)
+	pong := make(chan struct{}, 1)
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok {
+				return
+			}
+			h.tell(uuid.UUID(e.Dom.UUID).String())
+		case <-ping:
+			// A daemon that does not answer by the next ping is as good as gone.
+			go func() {
+				if _, err := k.l.ConnectGetLibVersion(); err != nil {
+					k.raw.Close()
+				}
+				pong <- struct{}{}
+			}()
+			ping = nil
+		case <-pong:
+			ping = h.pool.clock.After(pingEvents)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *hub) tell(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for ch := range h.waiters[id] {
+		nudge(ch)
+	}
+	for w := range h.watchers {
+		w.mu.Lock()
+		w.pending[id] = struct{}{}
+		w.mu.Unlock()
+		nudge(w.wake)
+	}
+}
+
+func nudge(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// wait answers a channel that delivers after each event of the guest.
+func (h *hub) wait(id string) (changed <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiters[id] == nil {
+		h.waiters[id] = map[chan struct{}]struct{}{}
+	}
+	h.waiters[id][ch] = struct{}{}
+	return ch, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.waiters[id], ch)
+		if len(h.waiters[id]) == 0 {
+			delete(h.waiters, id)
+		}
+	}
+}
+
+// watch calls changed for each guest that an event is about, until ctx ends.
+func (h *hub) watch(ctx context.Context, changed func(id string)) {
+	w := &watcher{pending: map[string]struct{}{}, wake: make(chan struct{}, 1)}
+	h.mu.Lock()
+	h.watchers[w] = struct{}{}
+	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		delete(h.watchers, w)
+		h.mu.Unlock()
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+		}
+		w.mu.Lock()
+		ids := make([]string, 0, len(w.pending))
+		for id := range w.pending {
+			ids = append(ids, id)
+		}
+		clear(w.pending)
+		w.mu.Unlock()
+		for _, id := range ids {
+			changed(id)
+		}
+	}
+}
