@@ -17,7 +17,7 @@ const ourNS = "https://github.com/kilonova/kilonova/xmlns/libvirt/1.0"
 
 // mark is our element: what the document alone can remember of the wish it was made from.
 type mark struct {
-	XMLName xml.Name `xml:"https://github.com/kilonova/kilonova/xmlns/libvirt/1.0 guest"`
+	XMLName xml.Name `xml:"guest"` // libvirt answers it without its namespace
 	Boots   int64    `xml:"boots,attr"`
 	// Dir is where the driver that made the guest keeps its files: two clouds on one
 	// machine tell their guests apart by it.

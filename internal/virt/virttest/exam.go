@@ -193,7 +193,7 @@ func reboots(e exam) {
 		hard  bool
 		power virt.Power
 	}{{1, true, virt.Running}, {2, false, virt.Running}, {5, true, virt.Running}, {6, true, virt.Shutdown}, {7, true, virt.Running}} {
-		d.Boots, d.HardBoot, d.Power = r.boots, r.hard, r.power
+		d.Boots, d.HardBoot, d.Power, d.StopTimeout = r.boots, r.hard, r.power, time.Second
 		e.ensure(d)
 	}
 	d.Power = virt.Suspended
