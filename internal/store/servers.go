@@ -36,6 +36,8 @@ func (q Servers) Insert(s *nova.Server) error {
 	if err != nil {
 		return err
 	}
+	c := *s
+	q.changed = append(q.changed, &c)
 	return q.count(s, 1)
 }
 
@@ -99,7 +101,9 @@ func (q Servers) open(id string, gen int64, text string) (*nova.Server, error) {
 		return nil, fmt.Errorf("server %s: read its document: %w", id, err)
 	}
 	s.Gen = gen
-	q.s.servers.put(s)
+	if len(q.changed) == 0 {
+		q.s.servers.put(s)
+	}
 	return s, nil
 }
 
@@ -128,6 +132,7 @@ func (q Servers) Change(id string, fn func(*nova.Server) error) (*nova.Server, e
 	if n == 0 {
 		return nil, stale("server", id)
 	}
+	q.changed = append(q.changed, &s)
 	if s.Deleted() && !old.Deleted() {
 		err = q.count(old, -1)
 	}

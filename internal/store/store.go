@@ -61,17 +61,31 @@ func (s *Store) Close() error { return s.db.Close() }
 type Tx struct {
 	t *sqldb.Tx
 	s *Store
+	// changed are the servers written so far. Until the commit they must not be found in the
+	// cache, since this transaction may yet be undone; after it they are put there.
+	changed []*nova.Server
 }
 
 // View runs reads.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return s.db.View(ctx, func(t *sqldb.Tx) error { return fn(&Tx{t, s}) })
+	return s.db.View(ctx, func(t *sqldb.Tx) error { return fn(&Tx{t: t, s: s}) })
 }
 
 // Update runs fn in a transaction, maybe more than once, and returns when what it wrote is
 // on disk. An error of fn has changed nothing.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return s.db.Update(ctx, func(t *sqldb.Tx) error { return fn(&Tx{t, s}) })
+	var tx *Tx
+	err := s.db.Update(ctx, func(t *sqldb.Tx) error {
+		tx = &Tx{t: t, s: s}
+		return fn(tx)
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range tx.changed {
+		s.servers.put(v)
+	}
+	return nil
 }
 
 // Now is the store's clock, cut to the microseconds that it keeps.
