@@ -9,6 +9,7 @@ type Wish struct {
 	Host     string `json:"host"`
 	Gen      int64  `json:"-"` // the store keeps it
 	SagaID   string `json:"-"` // who waits for it
+	Owed     bool   `json:"-"` // the host has not reported this generation yet
 
 	// Gone asks that nothing of the server be left on the host.
 	Gone   bool   `json:"gone,omitempty"`

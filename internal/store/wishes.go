@@ -71,12 +71,12 @@ func decodeWish(w *nova.Wish, tr *nova.Truth, wish, truth string) error {
 
 // Owed lists the wishes that a host has not reached.
 func (q Wishes) Owed(host string) ([]nova.Wish, error) {
-	return q.list("SELECT gen, saga_id, wish FROM wishes WHERE host=? AND pending=1", host)
+	return q.list("SELECT gen, pending, saga_id, wish FROM wishes WHERE host=? AND pending=1", host)
 }
 
 // All lists every wish for a host.
 func (q Wishes) All(host string) ([]nova.Wish, error) {
-	return q.list("SELECT gen, saga_id, wish FROM wishes WHERE host=?", host)
+	return q.list("SELECT gen, pending, saga_id, wish FROM wishes WHERE host=?", host)
 }
 
 func (q Wishes) list(text, host string) ([]nova.Wish, error) {
@@ -84,14 +84,15 @@ func (q Wishes) list(text, host string) ([]nova.Wish, error) {
 	err := q.t.Each(text, []any{host}, func(scan func(...any) error) error {
 		var w nova.Wish
 		var gen int64
+		var pending int
 		var sagaID, text string
-		if err := scan(&gen, &sagaID, &text); err != nil {
+		if err := scan(&gen, &pending, &sagaID, &text); err != nil {
 			return err
 		}
 		if err := json.Unmarshal([]byte(text), &w); err != nil {
 			return fmt.Errorf("a wish for host %s: %w", host, err)
 		}
-		w.Gen, w.SagaID = gen, sagaID
+		w.Gen, w.SagaID, w.Owed = gen, sagaID, pending == 1
 		out = append(out, w)
 		return nil
 	})

@@ -1,0 +1,200 @@
+// Package compute is the host's agent: it asks for the wishes of its host, makes them true
+// through a hypervisor driver, and reports the truth.
+//
+// The agent keeps nothing on disk and never touches the database. All that it knows it
+// asks for: the wishes from the Board, the guests from the driver. After a crash it does
+// both again and compares. Guests live on meanwhile.
+//
+// It acts on a wish when the wish is owed, that is, when its generation is newer than the
+// last one that it reported; a change that nobody wished (a guest that powers itself off)
+// is reported, not reverted. One server is worked on by one goroutine at a time, different
+// servers by many.
+//
+// Layer 3: room; talks to seams, never to drivers.
+package compute
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/virt"
+)
+
+// Board is where wishes are posted and truth is reported: the conductor, in this process
+// or across the bus.
+type Board interface {
+	// Wishes lists what the host owes, or with all every wish for it.
+	Wishes(ctx context.Context, host string, all bool) ([]nova.Wish, error)
+	// Report takes in what the host knows. It returns when the reports are durable.
+	Report(ctx context.Context, host string, truths []nova.Truth) error
+	// Announce says that the host is there and what it has.
+	Announce(ctx context.Context, host string, inv virt.Inventory, traits []string) error
+	// Alive says that the host is still there. It may be lost.
+	Alive(ctx context.Context, host string) error
+}
+
+// Metadata makes the files of a server's config drive.
+type Metadata interface {
+	ConfigDrive(s *nova.Server) ([]virt.File, error)
+}
+
+// Config is what an Agent needs.
+type Config struct {
+	Host     string
+	Driver   virt.Driver
+	Board    Board
+	Metadata Metadata // nil: wishes with a config drive fail
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Poll     time.Duration // the longest that a lost hint can cost; default 10 s
+	Beat     time.Duration // between signs of life; default 10 s
+	// ConfigDriveFormat is [DEFAULT] config_drive_format: iso9660 or vfat.
+	ConfigDriveFormat string
+}
+
+// Agent runs one host.
+type Agent struct {
+	cfg  Config
+	hint chan struct{}
+	news chan nova.Truth
+
+	mu      sync.Mutex
+	working map[string]*work // by server id
+	reached map[string]int64 // the generation last reported, of every guest known
+	wg      sync.WaitGroup
+}
+
+// work is a server that is worked on; next is a newer wish that came meanwhile.
+type work struct{ next *nova.Wish }
+
+// New makes an agent; Run runs it.
+func New(cfg Config) *Agent {
+	if cfg.Poll == 0 {
+		cfg.Poll = 10 * time.Second
+	}
+	if cfg.Beat == 0 {
+		cfg.Beat = 10 * time.Second
+	}
+	if cfg.ConfigDriveFormat == "" {
+		cfg.ConfigDriveFormat = "iso9660"
+	}
+	return &Agent{
+		cfg: cfg, hint: make(chan struct{}, 1), news: make(chan nova.Truth, 1024),
+		working: map[string]*work{}, reached: map[string]int64{},
+	}
+}
+
+// Wake makes the agent look for new wishes now.
+func (a *Agent) Wake() {
+	select {
+	case a.hint <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends. Guests are left as they are.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := a.start(ctx); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	side := func(fn func(context.Context)) {
+		wg.Add(1)
+		go func() { defer wg.Done(); fn(ctx) }()
+	}
+	side(a.reports)
+	side(a.beats)
+	side(a.watch)
+	for ctx.Err() == nil {
+		a.look(ctx, false)
+		select {
+		case <-ctx.Done():
+		case <-a.hint:
+		case <-a.cfg.Clock.After(a.cfg.Poll):
+		}
+	}
+	a.wg.Wait()
+	wg.Wait()
+	return nil
+}
+
+// start announces the host and adopts what runs on it, trying until it succeeds.
+func (a *Agent) start(ctx context.Context) error {
+	for try := 0; ; try++ {
+		err := a.announce(ctx)
+		if err == nil {
+			err = a.adopt(ctx)
+		}
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		a.cfg.Log.Warn("compute: start", "host", a.cfg.Host, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.cfg.Clock.After(min(time.Duration(try+1)*200*time.Millisecond, 5*time.Second)):
+		}
+	}
+}
+
+func (a *Agent) announce(ctx context.Context) error {
+	inv, err := a.cfg.Driver.Inventory(ctx)
+	if err != nil {
+		return err
+	}
+	return a.cfg.Board.Announce(ctx, a.cfg.Host, inv, append(virt.Traits(a.cfg.Driver), inv.Traits...))
+}
+
+// look takes up every wish that is owed.
+func (a *Agent) look(ctx context.Context, all bool) {
+	wishes, err := a.cfg.Board.Wishes(ctx, a.cfg.Host, all)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.cfg.Log.Warn("compute: ask for wishes", "host", a.cfg.Host, "error", err)
+		}
+		return
+	}
+	for i := range wishes {
+		a.take(ctx, &wishes[i])
+	}
+}
+
+// take works on a wish, or leaves it to the goroutine that works on its server.
+func (a *Agent) take(ctx context.Context, w *nova.Wish) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if job := a.working[w.ServerID]; job != nil {
+		job.next = w
+		return
+	}
+	if a.reached[w.ServerID] >= w.Gen {
+		return // reported, and on its way
+	}
+	a.working[w.ServerID] = &work{}
+	a.wg.Add(1)
+	go func() {
+		defer a.wg.Done()
+		for w != nil {
+			a.deliver(ctx, a.fulfil(ctx, w))
+			w = a.next(w)
+		}
+	}()
+}
+
+// next answers the wish that came while w was worked on, or ends the work.
+func (a *Agent) next(w *nova.Wish) *nova.Wish {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	job := a.working[w.ServerID]
+	if job.next != nil && job.next.Gen > w.Gen {
+		n := job.next
+		job.next = nil
+		return n
+	}
+	delete(a.working, w.ServerID)
+	return nil
+}

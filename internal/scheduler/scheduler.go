@@ -1,0 +1,235 @@
+// Package scheduler chooses the host of a server: candidates from Placement, filters,
+// weighers, and a claim that the database judges.
+//
+// A filter says yes, or no with its reason in numbers; the reasons of all hosts become
+// the fault of a server that fits nowhere. Filters and weighers are lists: one file and
+// one line for a new one.
+//
+// Layer 3: room; talks to seams, never to drivers.
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/scheduler/filter"
+	"github.com/kilonova/kilonova/internal/scheduler/weigher"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+// Placement is what the scheduler needs of the accounting.
+type Placement interface {
+	Refresh(ctx context.Context) error
+	Candidates(ask [nova.HostClasses]int64, refused func(nova.Candidate, int)) iter.Seq[nova.Candidate]
+	Claim(ctx context.Context, c store.Consumer, provider string, ask [nova.HostClasses]int64) error
+	Release(ctx context.Context, consumer string) error
+	Held(ctx context.Context, consumer string) (provider string, err error)
+}
+
+// Config is what a Scheduler needs.
+type Config struct {
+	Store     *store.Store
+	Placement Placement
+	Clock     clock.Clock
+	DownAfter time.Duration // [DEFAULT] service_down_time; default 60 s
+	// SubsetSize is [filter_scheduler] host_subset_size: one of this many best hosts is
+	// taken at random; default 1.
+	SubsetSize int
+	// Filters and Weighers; nil: the default ones.
+	Filters  []filter.Filter
+	Weighers []weigher.Weighted
+}
+
+// Scheduler chooses hosts.
+type Scheduler struct {
+	cfg   Config
+	load  sync.Mutex
+	hosts atomic.Pointer[map[string]*filter.Host] // by provider id
+}
+
+// New makes a scheduler; Refresh fills its view of the hosts.
+func New(cfg Config) *Scheduler {
+	if cfg.DownAfter == 0 {
+		cfg.DownAfter = time.Minute
+	}
+	cfg.SubsetSize = max(cfg.SubsetSize, 1)
+	if cfg.Filters == nil {
+		cfg.Filters = filter.Default()
+	}
+	if cfg.Weighers == nil {
+		cfg.Weighers = weigher.Default()
+	}
+	s := &Scheduler{cfg: cfg}
+	s.hosts.Store(&map[string]*filter.Host{})
+	return s
+}
+
+// Refresh reads hosts, services and providers again.
+func (s *Scheduler) Refresh(ctx context.Context) error {
+	s.load.Lock()
+	defer s.load.Unlock()
+	if err := s.cfg.Placement.Refresh(ctx); err != nil {
+		return fmt.Errorf("scheduler: read the providers: %w", err)
+	}
+	return s.readHosts(ctx)
+}
+
+func (s *Scheduler) readHosts(ctx context.Context) error {
+	hosts := map[string]*filter.Host{}
+	err := s.cfg.Store.View(ctx, func(t *store.Tx) error {
+		services, err := t.Services().All()
+		if err != nil {
+			return err
+		}
+		byHost := map[string]nova.Service{}
+		for _, sv := range services {
+			if sv.Binary == "nova-compute" {
+				byHost[sv.Host] = sv
+			}
+		}
+		hypervisors, err := t.Hypervisors().All()
+		if err != nil {
+			return err
+		}
+		for _, h := range hypervisors {
+			sv, ok := byHost[h.Host]
+			if !ok {
+				continue
+			}
+			hosts[h.ID] = &filter.Host{
+				Name: h.Host, Node: h.Hostname, Zone: sv.Zone, Arch: h.Arch, HVType: h.Type,
+				Disabled: sv.Disabled, ForcedDown: sv.ForcedDown, SeenAt: sv.SeenAt,
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("scheduler: read the hosts: %w", err)
+	}
+	s.hosts.Store(&hosts)
+	return nil
+}
+
+// Choice is where a server goes.
+type Choice struct{ Host, Node, Zone string }
+
+// claimTries is how often a claim that others won is tried with another host.
+const claimTries = 20
+
+// Claim chooses a host for the server and allocates its resources there. It may be
+// repeated: a server that holds an allocation keeps it. Hosts named in not are left out.
+// When no host will do it gives nova.Invalid with the reason of each.
+func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Choice, error) {
+	held, err := s.cfg.Placement.Held(ctx, v.ID)
+	if err != nil {
+		return Choice{}, err
+	}
+	if h := (*s.hosts.Load())[held]; h != nil {
+		return Choice{h.Name, h.Node, h.Zone}, nil
+	}
+	spec := &filter.Spec{Server: v, Not: not, Now: s.cfg.Clock.Now(), DownAfter: s.cfg.DownAfter, Ask: ask(v.Flavor)}
+	refreshed := false
+	for range claimTries {
+		best, why := s.choose(spec)
+		if best == nil {
+			if refreshed {
+				return Choice{}, noValidHost(why)
+			}
+			// What we know may be old: look again before saying no.
+			refreshed = true
+			if err := s.Refresh(ctx); err != nil {
+				return Choice{}, err
+			}
+			continue
+		}
+		err := s.cfg.Placement.Claim(ctx, store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID},
+			best.C.ProviderID, spec.Ask)
+		if nova.IsConflict(err) {
+			continue
+		}
+		return Choice{best.Name, best.Node, best.Zone}, err
+	}
+	return Choice{}, nova.Errorf(nova.Unavailable, "server %s: lost %d claims to others", v.ID, claimTries)
+}
+
+// Release gives back what Claim allocated.
+func (s *Scheduler) Release(ctx context.Context, serverID string) error {
+	return s.cfg.Placement.Release(ctx, serverID)
+}
+
+func ask(f nova.Flavor) (out [nova.HostClasses]int64) {
+	r := f.Resources()
+	for i, name := range nova.ClassNames {
+		out[i] = r[name]
+	}
+	return out
+}
+
+// choose answers the best host, or why there is none.
+func (s *Scheduler) choose(spec *filter.Spec) (*weigher.Option, *reasons) {
+	hosts := *s.hosts.Load()
+	why := &reasons{}
+	var pass []weigher.Option
+	lacking := func(c nova.Candidate, class int) {
+		if hosts[c.ProviderID] != nil {
+			why.add(nova.ClassNames[class], fmt.Sprintf("%d free, %d asked", c.Free(class), spec.Ask[class]))
+		}
+	}
+	for c := range s.cfg.Placement.Candidates(spec.Ask, lacking) {
+		h := hosts[c.ProviderID]
+		if h == nil {
+			continue
+		}
+		if name, text, ok := s.pass(h, spec); !ok {
+			why.add(name, text)
+			continue
+		}
+		pass = append(pass, weigher.Option{Host: h, C: c})
+	}
+	if len(pass) == 0 {
+		return nil, why
+	}
+	weigher.Weigh(s.cfg.Weighers, pass)
+	n := min(s.cfg.SubsetSize, len(pass))
+	if n == 1 {
+		return best(pass), nil
+	}
+	slices.SortFunc(pass, func(a, b weigher.Option) int {
+		switch {
+		case a.Weight > b.Weight:
+			return -1
+		case a.Weight < b.Weight:
+			return 1
+		}
+		return 0
+	})
+	return &pass[rand.IntN(n)], nil
+}
+
+// best is the heaviest; the first of equals.
+func best(pass []weigher.Option) *weigher.Option {
+	top := 0
+	for i := range pass {
+		if pass[i].Weight > pass[top].Weight {
+			top = i
+		}
+	}
+	return &pass[top]
+}
+
+func (s *Scheduler) pass(h *filter.Host, spec *filter.Spec) (name, why string, ok bool) {
+	for _, f := range s.cfg.Filters {
+		if why, ok := f.Pass(h, spec); !ok {
+			return f.Name, why, false
+		}
+	}
+	return "", "", true
+}
