@@ -109,6 +109,7 @@ func (d *drive[S, T]) forward(ctx context.Context) (parked bool, err error) {
 		return true, d.stick(ctx, Why{Step: d.r.Step, Reason: fmt.Sprintf("no step %q in %s", d.r.Step, d.g.Name)})
 	}
 	var commits []func(T, *S) error
+	from := i
 	if st := &d.g.Steps[i]; st.Skip == nil || !st.Skip(&d.s) {
 		ev := Event{Step: st.Name, Name: st.Event, Start: now}
 		if st.Do != nil {
@@ -146,7 +147,19 @@ func (d *drive[S, T]) forward(ctx context.Context) (parked bool, err error) {
 		// The world does not allow what Do brought about: the step has failed.
 		return d.failed(ctx, Event{Step: d.r.Step, Start: now}, err)
 	}
+	if err == nil {
+		d.after(from, i)
+	}
 	return parked, err
+}
+
+// after gives the hints of the steps that were saved.
+func (d *drive[S, T]) after(from, to int) {
+	for _, st := range d.g.Steps[from:to] {
+		if st.After != nil && (st.Skip == nil || !st.Skip(&d.s)) {
+			st.After(&d.s)
+		}
+	}
 }
 
 func (d *drive[S, T]) note(commits []func(T, *S) error, ev Event, c func(T, *S) error) []func(T, *S) error {

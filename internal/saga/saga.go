@@ -56,6 +56,8 @@ type Step[S, T any] struct {
 	Do func(ctx context.Context, s *S) error
 	// Commit writes to our own database what Do brought about.
 	Commit func(t T, s *S) error
+	// After is called once the step is saved: a hint to others, which may be lost.
+	After func(s *S)
 	// Undo takes Do back, also one that half happened or never did.
 	Undo func(ctx context.Context, s *S) error
 	// UndoCommit writes that it was taken back.

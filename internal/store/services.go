@@ -19,7 +19,7 @@ const serviceColumns = "id, seen_at, doc"
 // Ensure answers the service of the binary on the host, after adding fresh when there is
 // none.
 func (q Services) Ensure(fresh nova.Service) (nova.Service, error) {
-	s, err := q.one("host=? AND binary_name=?", fresh.Host, fresh.Binary)
+	s, err := q.On(fresh.Host, fresh.Binary)
 	if !nova.IsNotFound(err) {
 		return s, err
 	}
@@ -42,6 +42,11 @@ func (q Services) Seen(ids []string, at time.Time) error {
 
 // Get reads a service.
 func (q Services) Get(id string) (nova.Service, error) { return q.one("id=?", id) }
+
+// On reads the service of a binary on a host.
+func (q Services) On(host, binary string) (nova.Service, error) {
+	return q.one("host=? AND binary_name=?", host, binary)
+}
 
 func (q Services) one(where string, args ...any) (nova.Service, error) {
 	list, err := q.list("SELECT "+serviceColumns+" FROM services WHERE "+where, args...)

@@ -1,0 +1,201 @@
+package conductor
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/store"
+	"github.com/kilonova/kilonova/internal/virt"
+)
+
+// Wishes lists what a host owes, or with all every wish for it.
+func (c *Conductor) Wishes(ctx context.Context, host string, all bool) (out []nova.Wish, err error) {
+	err = c.cfg.Store.View(ctx, func(t *store.Tx) error {
+		if all {
+			out, err = t.Wishes().All(host)
+		} else {
+			out, err = t.Wishes().Owed(host)
+		}
+		return err
+	})
+	return out, err
+}
+
+// Report takes in what a host knows, in one transaction, and wakes the sagas that wait for
+// it.
+//
+// What is true if the process dies: before the commit the host still owes the wishes and
+// reports again; after it the sagas are awake, and a lost hint costs a poll.
+func (c *Conductor) Report(ctx context.Context, host string, truths []nova.Truth) error {
+	var woken []string
+	err := c.cfg.Store.Update(ctx, func(t *store.Tx) error {
+		woken = woken[:0]
+		for _, tr := range truths {
+			id, err := c.take(t, host, tr)
+			if err != nil {
+				return err
+			}
+			if id != "" {
+				woken = append(woken, id)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range woken {
+		c.runner.Wake(id)
+	}
+	return nil
+}
+
+// take writes one truth and answers the saga to wake.
+func (c *Conductor) take(t *store.Tx, host string, tr nova.Truth) (string, error) {
+	w, before, err := t.Wishes().Get(tr.ServerID, host)
+	if nova.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil || tr.Gen < before.Gen {
+		return "", err
+	}
+	id, err := t.Wishes().Report(host, tr)
+	if err != nil {
+		return "", err
+	}
+	if tr.Gone && w.Gone && tr.Gen == w.Gen {
+		if err := t.Wishes().Drop(tr.ServerID, host); err != nil {
+			return "", err
+		}
+	}
+	news := tr.Gen == before.Gen && tr.Gen == w.Gen
+	if news && !w.Gone {
+		return "", c.unasked(t, host, tr)
+	}
+	return id, t.Sagas().Wake(id)
+}
+
+// unasked notes a change that nobody wished for, unless an operation has the server.
+func (c *Conductor) unasked(t *store.Tx, host string, tr nova.Truth) error {
+	v, err := t.Servers().Get(tr.ServerID)
+	if err != nil {
+		return err
+	}
+	if v.Saga != "" || v.Task != nova.NoTask || v.Host != host || v.Power == tr.Power {
+		return nil
+	}
+	return c.hold(t, v.ID, func(v *nova.Server) {
+		v.Power = tr.Power
+		if vm, ok := seenAs[tr.Power]; ok && v.VM != nova.ErrorState {
+			v.VM = vm
+		}
+	})
+}
+
+// Announce writes a host's service, hypervisor and resource provider. It may be repeated.
+func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventory, traits []string) error {
+	num, err := c.cfg.Store.NextNumber(ctx, "hypervisors")
+	if err != nil {
+		return err
+	}
+	var h nova.Hypervisor
+	err = c.cfg.Store.Update(ctx, func(t *store.Tx) error {
+		now := t.Now()
+		s, err := t.Services().Ensure(nova.Service{
+			ID: uuid.NewString(), Num: num, Host: host, Binary: "nova-compute", Zone: c.cfg.Zone, CreatedAt: now, UpdatedAt: now, SeenAt: now,
+		})
+		if err != nil {
+			return err
+		}
+		if err := t.Services().Seen([]string{s.ID}, now); err != nil {
+			return err
+		}
+		h = nova.Hypervisor{
+			ID: uuid.NewString(), Num: num, Host: host, Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version,
+			HostIP: inv.HostIP, VCPUs: inv.VCPUs, MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB,
+			MemoryUsed: inv.MemoryUsed, DiskUsedGiB: inv.DiskUsedGiB, DiskLeastGiB: inv.DiskLeastGiB,
+			CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Traits: traits, ServiceID: s.ID, UpdatedAt: now,
+		}
+		h, err = t.Hypervisors().Put(h)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.beats.known(host, h.ServiceID)
+	return c.cfg.Accounts.PutProvider(ctx, c.provider(h))
+}
+
+// provider is what a host offers, in Placement's terms.
+func (c *Conductor) provider(h nova.Hypervisor) store.Provider {
+	inv := func(total, reserved int64, ratio float64) store.Inventory {
+		return store.Inventory{Total: total, Reserved: min(reserved, total), MinUnit: 1, MaxUnit: max(total, 1), StepSize: 1, Ratio: ratio}
+	}
+	all := map[string]store.Inventory{
+		"VCPU":      inv(h.VCPUs, 0, c.cfg.CPURatio),
+		"MEMORY_MB": inv(h.MemoryMiB, c.cfg.ReservedRAM, c.cfg.RAMRatio),
+		"DISK_GB":   inv(h.DiskGiB, 0, c.cfg.DiskRatio),
+	}
+	maps.DeleteFunc(all, func(_ string, i store.Inventory) bool { return i.Total <= 0 })
+	return store.Provider{ID: h.ID, Name: h.Hostname, RootID: h.ID, Traits: slices.Sorted(slices.Values(h.Traits)), Inventories: all}
+}
+
+// Alive notes a sign of life; many are written at once.
+func (c *Conductor) Alive(_ context.Context, host string) error {
+	c.beats.seen(host)
+	return nil
+}
+
+// beats gathers signs of life, so that thousands of hosts cost one write.
+type beats struct {
+	mu       sync.Mutex
+	services map[string]string // host → service id
+	fresh    map[string]bool   // service ids heard of since the last write
+}
+
+func (b *beats) known(host, service string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.services == nil {
+		b.services, b.fresh = map[string]string{}, map[string]bool{}
+	}
+	b.services[host] = service
+}
+
+func (b *beats) seen(host string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if id := b.services[host]; id != "" {
+		b.fresh[id] = true
+	}
+}
+
+// flushEvery bounds how many writes the signs of life cost.
+const flushEvery = 2 * time.Second
+
+func (b *beats) flush(ctx context.Context, s *store.Store, c clock.Clock) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.After(flushEvery):
+		}
+		b.mu.Lock()
+		ids := slices.Sorted(maps.Keys(b.fresh))
+		clear(b.fresh)
+		b.mu.Unlock()
+		if len(ids) == 0 {
+			continue
+		}
+		if err := s.Update(ctx, func(t *store.Tx) error { return t.Services().Seen(ids, t.Now()) }); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package conductor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/network"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/saga"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+// createState is the notebook of a create. Everything is keyed by the server's id, which
+// was there before the first step.
+type createState struct {
+	Server nova.Server // as asked for
+	Host   string
+	Node   string
+	Zone   string
+	Tried  []string // hosts that failed
+	Last   string   // why the last of them did
+	VIFs   []nova.VIF
+	Gen    int64 // of the wish
+	Power  nova.Power
+	Root   string
+}
+
+// HostName names the host in the action's events.
+func (s *createState) HostName() string { return s.Host }
+
+const claimAHost = "claim a host"
+
+// waitForHost is how long a saga rests before it looks at the truth itself: what a lost
+// wake-up costs.
+const waitForHost = 2 * time.Second
+
+// create makes a server run on a host.
+//
+//	claim a host     allocation of consumer = server id   undone by freeing the consumer
+//	make its ports   ports of device = server id          undone by removing those of the device
+//	wish it there    wish of (server, host)
+//	wait for it      nothing of its own                   undone by wishing it gone
+func (c *Conductor) create() saga.Saga[createState, *store.Tx] {
+	type S = createState
+	return saga.Saga[S, *store.Tx]{
+		Name: "server-create", Deadline: c.cfg.BuildTime,
+		Steps: []saga.Step[S, *store.Tx]{{
+			Name: claimAHost, Event: "schedule_instances",
+			Do:         c.claimHost,
+			Commit:     onHost,
+			Undo:       func(ctx context.Context, s *S) error { return c.cfg.Scheduler.Release(ctx, s.Server.ID) },
+			UndoCommit: offHost,
+		}, {
+			Name: "make its ports",
+			Skip: func(s *S) bool { return len(s.Server.Networks) == 0 },
+			Do:   c.makePorts,
+			Commit: func(t *store.Tx, s *S) error {
+				return c.hold(t, s.Server.ID, func(v *nova.Server) {
+					v.VIFs = s.VIFs
+					if v.Saga == s.Server.Saga {
+						v.Task = nova.Spawning
+					}
+				})
+			},
+			Undo: func(ctx context.Context, s *S) error { return c.cfg.Ports.RemovePorts(ctx, s.Server.ID) },
+			UndoCommit: func(t *store.Tx, s *S) error {
+				return c.hold(t, s.Server.ID, func(v *nova.Server) { v.VIFs = nil })
+			},
+		}, {
+			Name:   "wish it there",
+			Commit: c.wishIt,
+			After:  func(s *S) { c.cfg.WakeHost(s.Host) },
+		}, {
+			Name: "wait for it", Event: "compute__do_build_and_run_instance",
+			Wait: waitForHost,
+			Do:   c.awaitBuilt,
+			Undo: func(ctx context.Context, s *S) error { return c.clearHosts(ctx, s.Server.ID) },
+		}},
+		Done:    c.created,
+		Unwound: c.notCreated,
+	}
+}
+
+func (c *Conductor) claimHost(ctx context.Context, s *createState) error {
+	at, err := c.cfg.Scheduler.Claim(ctx, &s.Server, s.Tried)
+	if err != nil && s.Last != "" && nova.KindOf(err) == nova.Invalid {
+		return nova.Errorf(nova.Invalid, "Exceeded maximum number of retries. Exhausted all hosts available for "+
+			"retrying build failures for instance %s. Last exception: %s", s.Server.ID, s.Last)
+	}
+	s.Host, s.Node, s.Zone = at.Host, at.Node, at.Zone
+	return err
+}
+
+func onHost(t *store.Tx, s *createState) error {
+	_, err := t.Servers().Change(s.Server.ID, func(v *nova.Server) error {
+		v.Host, v.Node, v.Zone = s.Host, s.Node, s.Zone
+		switch {
+		case v.Saga != s.Server.Saga: // a delete has it; this saga is about to be cancelled
+		case len(s.Server.Networks) > 0:
+			v.Task = nova.Networking
+		default:
+			v.Task = nova.Spawning
+		}
+		return nil
+	})
+	return err
+}
+
+func offHost(t *store.Tx, s *createState) error {
+	_, err := t.Servers().Change(s.Server.ID, func(v *nova.Server) error {
+		v.Host, v.Node, v.Zone = "", "", ""
+		return nil
+	})
+	return err
+}
+
+func (c *Conductor) makePorts(ctx context.Context, s *createState) error {
+	if c.cfg.Ports == nil {
+		return nova.Errorf(nova.NotImplemented, "this cloud has no network service")
+	}
+	v := &s.Server
+	vifs, err := c.cfg.Ports.EnsurePorts(ctx, network.EnsureSpec{
+		ServerID: v.ID, ProjectID: v.ProjectID, AvailabilityZone: s.Zone, Hostname: v.Hostname,
+		Requests: v.Networks, SecurityGroups: v.SecurityGroups,
+	})
+	if err != nil {
+		return err
+	}
+	if len(vifs) > 0 {
+		if vifs, err = c.cfg.Ports.Bind(ctx, v.ID, s.Host); err != nil {
+			return err
+		}
+	}
+	s.VIFs = vifs
+	return nil
+}
+
+func (c *Conductor) wishIt(t *store.Tx, s *createState) error {
+	v, err := t.Servers().Get(s.Server.ID)
+	if err != nil {
+		return err
+	}
+	w := nova.Wish{ServerID: v.ID, Host: s.Host, SagaID: s.Server.Saga, Server: *v, Power: nova.Running}
+	if err := t.Wishes().Set(&w); err != nil {
+		return err
+	}
+	s.Gen = w.Gen
+	return nil
+}
+
+func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
+	truth, err := c.truth(ctx, s.Server.ID, s.Host, s.Gen)
+	if err != nil {
+		return err
+	}
+	if truth.Error == "" {
+		s.Power, s.Root = truth.Power, truth.RootDevice
+		return nil
+	}
+	s.Last = truth.Error
+	failure := nova.Errorf(truth.Kind, "%s", truth.Error)
+	if !slices.Contains(s.Tried, s.Host) {
+		s.Tried = append(s.Tried, s.Host)
+	}
+	if len(s.Tried) < c.cfg.MaxAttempts && s.Server.ForcedHost == "" {
+		return saga.Back{To: claimAHost, Cause: failure}
+	}
+	return errors.New(truth.Error)
+}
+
+func (c *Conductor) created(t *store.Tx, s *createState) error {
+	return c.own(t, s.Server.ID, s.Server.Saga, func(v *nova.Server) {
+		v.VM, v.Task, v.Power = nova.Active, nova.NoTask, s.Power
+		v.LaunchedAt, v.RootDevice, v.Saga = t.Now(), s.Root, ""
+		v.Fault = nil
+	})
+}
+
+func (c *Conductor) notCreated(t *store.Tx, s *createState, why saga.Why) error {
+	return c.own(t, s.Server.ID, s.Server.Saga, func(v *nova.Server) {
+		v.VM, v.Task, v.Power, v.Saga = nova.ErrorState, nova.NoTask, nova.NoState, ""
+		v.Fault = fault(why, t.Now())
+	})
+}
+
+// fault is what the server shows of a failure.
+func fault(why saga.Why, now time.Time) *nova.Fault {
+	return &nova.Fault{Code: 500, Message: why.Reason, Details: "at step " + why.Step, Created: now}
+}

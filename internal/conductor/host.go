@@ -1,0 +1,87 @@
+package conductor
+
+import (
+	"context"
+
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/saga"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+// hold changes a server inside of a saga's transaction.
+func (c *Conductor) hold(t *store.Tx, id string, fn func(*nova.Server)) error {
+	_, err := t.Servers().Change(id, func(v *nova.Server) error { fn(v); return nil })
+	return err
+}
+
+// truth answers what the host reached of the wish, or parks.
+func (c *Conductor) truth(ctx context.Context, serverID, host string, gen int64) (nova.Truth, error) {
+	var truth nova.Truth
+	err := c.cfg.Store.View(ctx, func(t *store.Tx) (err error) {
+		_, truth, err = t.Wishes().Get(serverID, host)
+		return err
+	})
+	if err == nil && truth.Gen < gen {
+		return truth, saga.Park{For: waitForHost}
+	}
+	return truth, err
+}
+
+// own changes a server while the saga has it; a server that another operation has taken
+// over is left to that.
+func (c *Conductor) own(t *store.Tx, id, sagaID string, fn func(*nova.Server)) error {
+	v, err := t.Servers().Get(id)
+	if err != nil || v.Saga != sagaID {
+		return err
+	}
+	return c.hold(t, id, fn)
+}
+
+// clearHosts wishes a server gone from every host that has a wish for it, and parks until
+// it is. A host that is down is not waited for: it carries the wish out when it is back.
+func (c *Conductor) clearHosts(ctx context.Context, serverID string) error {
+	var wait bool
+	var fresh []string
+	err := c.cfg.Store.Update(ctx, func(t *store.Tx) error {
+		wait, fresh = false, nil
+		hosts, err := t.Wishes().HostsOf(serverID)
+		if err != nil {
+			return err
+		}
+		for _, host := range hosts {
+			w, _, err := t.Wishes().Get(serverID, host)
+			if err != nil {
+				return err
+			}
+			if !w.Gone {
+				w.Gone = true
+				if err := t.Wishes().Set(&w); err != nil {
+					return err
+				}
+				fresh = append(fresh, host)
+			}
+			down, err := c.hostDown(t, host)
+			if err != nil {
+				return err
+			}
+			wait = wait || !down
+		}
+		return nil
+	})
+	if err != nil || !wait {
+		return err
+	}
+	for _, host := range fresh {
+		c.cfg.WakeHost(host)
+	}
+	return saga.Park{For: waitForHost}
+}
+
+// hostDown says whether the host has not been heard of for too long.
+func (c *Conductor) hostDown(t *store.Tx, host string) (bool, error) {
+	s, err := t.Services().On(host, "nova-compute")
+	if nova.IsNotFound(err) {
+		return true, nil
+	}
+	return err == nil && !s.Up(t.Now(), c.cfg.DownAfter), err
+}
