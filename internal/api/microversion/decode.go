@@ -210,13 +210,13 @@ func makePointer(t reflect.Type, tag reflect.StructTag, r *rule, chain reading) 
 	}, err
 }
 
-// ofElement is the tag for the elements of a list or a map: a pointer there means that
-// null is welcome.
+// ofElement is the tag for the elements of a list or a map: the null of the field is about
+// the whole, and a pointer as element means that null is welcome there.
 func ofElement(t reflect.Type, tag reflect.StructTag) reflect.StructTag {
-	if t.Kind() == reflect.Pointer && tag.Get("null") == "" {
+	if t.Kind() == reflect.Pointer {
 		return `null:"1" ` + tag
 	}
-	return tag
+	return `null:"0" ` + tag
 }
 
 func makeSlice(t reflect.Type, tag reflect.StructTag, r *rule, chain reading) (decoder, error) {

@@ -19,7 +19,8 @@ type Ctx struct {
 }
 
 // Appender is a type that writes itself, because its shape depends on the version in a
-// way that tags cannot say. Implement it on the value or on the pointer.
+// way that tags cannot say. Implement it on the value or on the pointer. A struct that
+// embeds one becomes one itself, as Go promotes methods: name the field instead.
 type Appender interface {
 	AppendMV(dst []byte, c Ctx) ([]byte, error)
 }
@@ -284,7 +285,7 @@ func makeMap(t reflect.Type, timeFormat string, in building) (encoder, error) {
 	if t.Key().Kind() != reflect.String {
 		return nil, fmt.Errorf("microversion: the keys of a %v are no strings", t)
 	}
-	if t.Elem().Kind() == reflect.String && !t.Elem().Implements(appenderType) && t.Elem() != textType {
+	if t.Elem().Kind() == reflect.String && !reflect.PointerTo(t.Elem()).Implements(appenderType) && t.Elem() != textType {
 		return encodeStringMap, nil
 	}
 	e, err := makeEncoder(t.Elem(), timeFormat, in)

@@ -9,6 +9,7 @@ import (
 
 	mv "github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/policy"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -145,6 +146,18 @@ func TestRangesReadAndPrint(t *testing.T) {
 	for _, bad := range []string{"-", "x", "5-3", "1-105", "0", "1,,2", "3-x"} {
 		if r, err := mv.ParseRange(bad); err == nil {
 			t.Errorf("%q reads as %v", bad, r)
+		}
+	}
+}
+
+func TestEveryShowFlagIsARuleOfPolicy(t *testing.T) {
+	rules := map[string]bool{"": true}
+	for _, r := range policy.Nova() {
+		rules[r.Name] = true
+	}
+	for i, f := range mv.ShowFlags {
+		if f.Flag != 1<<i || !rules[f.Rule] {
+			t.Errorf("flag %s is %b by rule %q", f.Name, f.Flag, f.Rule)
 		}
 	}
 }
