@@ -195,7 +195,7 @@ func (c *Conductor) rested(r saga.Record) {
 // Begin writes the record of a verb on a server, in the transaction that also writes the
 // server; the caller offers it after the commit. The record's id is the one that the
 // server's Saga field names.
-func (c *Conductor) Begin(t *store.Tx, v nova.Verb, s *nova.Server, by By) (saga.Record, error) {
+func (c *Conductor) Begin(t *store.Tx, v nova.Verb, s *nova.Server, requestID, userID, projectID string) (saga.Record, error) {
 	var r saga.Record
 	var err error
 	now := t.Now()
@@ -214,12 +214,20 @@ func (c *Conductor) Begin(t *store.Tx, v nova.Verb, s *nova.Server, by By) (saga
 	if err != nil {
 		return r, err
 	}
-	r.Action, r.RequestID, r.UserID, r.ProjectID = actionName(v), by.RequestID, by.UserID, by.ProjectID
+	r.Action, r.RequestID, r.UserID, r.ProjectID = actionName(v), requestID, userID, projectID
 	return r, t.Sagas().Insert(&r)
 }
 
-// By is who asked for an operation.
-type By struct{ RequestID, UserID, ProjectID string }
+// Note writes the record of a verb that was done with the transaction itself, so that the
+// server's list of actions shows it.
+func (c *Conductor) Note(t *store.Tx, v nova.Verb, s *nova.Server, requestID, userID, projectID string) error {
+	now := t.Now()
+	r := saga.Record{
+		ID: uuid.NewString(), Saga: "note", Subject: s.ID, Phase: saga.Done, CreatedAt: now, UpdatedAt: now, State: []byte("{}"),
+		Action: actionName(v), RequestID: requestID, UserID: userID, ProjectID: projectID,
+	}
+	return t.Sagas().Insert(&r)
+}
 
 func actionName(v nova.Verb) string {
 	if v == nova.HardReboot {
@@ -227,6 +235,3 @@ func actionName(v nova.Verb) string {
 	}
 	return string(v)
 }
-
-// NewID makes the id of a saga.
-func NewID() string { return uuid.NewString() }

@@ -58,7 +58,7 @@ func (s *Store) takeBlock(ctx context.Context, name string) (from int64, err err
 		if err = s.db.Update(ctx, take); err == nil {
 			return from, nil
 		}
-		if !s.db.IsDuplicate(err) && !isStale(err) {
+		if !s.db.IsDuplicate(err) && !errors.Is(err, ErrStale) {
 			return 0, err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/saga"
 	"github.com/kilonova/kilonova/internal/sqldb"
 )
@@ -171,5 +170,3 @@ func (l SagaLog) Save(ctx context.Context, fence int64, write func(*Tx) (saga.Re
 		return t.Sagas().Put(r)
 	})
 }
-
-func isStale(err error) bool { return errors.Is(err, saga.ErrStale) || nova.IsConflict(err) }

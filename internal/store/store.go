@@ -91,9 +91,11 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 // Now is the store's clock, cut to the microseconds that it keeps.
 func (t *Tx) Now() time.Time { return t.s.clock.Now().UTC().Truncate(time.Microsecond) }
 
-// stale is what a compare-and-swap that lost gives.
+// ErrStale is in the chain of a compare-and-swap that lost: read again, and decide again.
+var ErrStale = errors.New("was changed by somebody else meanwhile")
+
 func stale(noun, id string) error {
-	return nova.Errorf(nova.Conflict, "%s %s was changed by somebody else meanwhile", noun, id)
+	return nova.Errorf(nova.Conflict, "%s %s %w", noun, id, ErrStale)
 }
 
 func micros(t time.Time) int64 {
