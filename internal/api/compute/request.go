@@ -1,0 +1,191 @@
+package compute
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/kilonova/kilonova/internal/api/microversion"
+	"github.com/kilonova/kilonova/internal/httpd"
+	"github.com/kilonova/kilonova/internal/identity"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/policy"
+	"github.com/kilonova/kilonova/internal/server"
+)
+
+// maxBody is the longest body of a request: [oslo_middleware] max_request_body_size.
+const maxBody = 114688
+
+// Request is one call, as a handler sees it.
+type Request struct {
+	API *API
+	W   http.ResponseWriter
+	R   *http.Request
+	V   microversion.V
+	Who identity.Who
+
+	legacy bool   // below /v2
+	prefix string // "/{project_id}" when the path has one
+	vars   []variable
+	body   []byte
+}
+
+// Var is what stands in the path for {name}.
+func (q *Request) Var(name string) string {
+	for _, v := range q.vars {
+		if v.name == name {
+			return v.value
+		}
+	}
+	return ""
+}
+
+// By is the caller, for the rooms.
+func (q *Request) By() server.By {
+	return server.By{Who: q.Who, RequestID: httpd.RequestID(q.R.Context())}
+}
+
+// Body reads the body, once.
+func (q *Request) Body() ([]byte, error) {
+	if q.body == nil {
+		b, err := httpd.ReadBody(q.R, maxBody)
+		if errors.Is(err, httpd.ErrTooLarge) {
+			return nil, nova.Errorf(nova.TooLarge, "Request is too large.")
+		}
+		if err != nil {
+			return nil, nova.Errorf(nova.Invalid, "The request body could not be read.")
+		}
+		q.body = b
+	}
+	return q.body, nil
+}
+
+// Decode reads the body into x, a pointer to a request struct.
+func (q *Request) Decode(x any) error {
+	b, err := q.Body()
+	if err != nil {
+		return err
+	}
+	return microversion.Decode(q.V, b, x)
+}
+
+// Query reads the query into x, a pointer to a query struct.
+func (q *Request) Query(x any) error {
+	v, err := url.ParseQuery(q.R.URL.RawQuery)
+	if err != nil {
+		return nova.Errorf(nova.Invalid, "The query string could not be read.")
+	}
+	return microversion.DecodeQuery(q.V, v, x)
+}
+
+// Policy asks a rule about the caller's own project.
+func (q *Request) Policy(rule string) error {
+	return q.PolicyOn(rule, policy.Of(q.Who.ProjectID, q.Who.UserID))
+}
+
+// PolicyOn asks a rule about a target.
+func (q *Request) PolicyOn(rule string, t policy.Target) error {
+	return q.API.rule(rule).Check(q.Who, t)
+}
+
+// Allows is PolicyOn as a question.
+func (q *Request) Allows(rule string, t policy.Target) bool {
+	return q.API.rule(rule).Allows(q.Who, t)
+}
+
+// Admin says whether the caller is an administrator.
+func (q *Request) Admin() bool { return q.API.cfg.Policy.IsAdmin(q.Who) }
+
+// Show is what the caller may see of a target.
+func (q *Request) Show(t policy.Target) microversion.Show {
+	var s microversion.Show
+	for _, r := range q.API.show {
+		if r.rule.Allows(q.Who, t) {
+			s |= r.flag
+		}
+	}
+	if q.Admin() {
+		s |= microversion.ShowAdmin
+	}
+	return s
+}
+
+// Reply answers with x as the version shows it.
+func (q *Request) Reply(code int, show microversion.Show, x any) error {
+	b, err := microversion.Append(make([]byte, 0, 1024), microversion.Ctx{V: q.V, Show: show}, x)
+	if err != nil {
+		return err
+	}
+	httpd.WriteBytes(q.W, code, b)
+	return nil
+}
+
+// Empty answers without a body.
+func (q *Request) Empty(code int) error {
+	if code != http.StatusNoContent {
+		q.W.Header().Set("Content-Length", "0")
+	}
+	q.W.WriteHeader(code)
+	return nil
+}
+
+// rule is a policy rule of the route table, looked up when the table was built.
+func (a *API) rule(name string) policy.Handle {
+	if h, ok := a.rules[name]; ok {
+		return h
+	}
+	return a.cfg.Policy.Handle(name)
+}
+
+// base is the URL of the API's root as the caller reached it, with the version:
+// "http://host:8774/v2.1".
+func (q *Request) base() string {
+	v := "/v2.1"
+	if q.legacy {
+		v = "/v2"
+	}
+	return q.host() + v
+}
+
+func (q *Request) host() string {
+	if p := q.API.cfg.Settings.LinkPrefix; p != "" {
+		return p
+	}
+	return schemeOf(q.R) + "://" + q.R.Host
+}
+
+func schemeOf(r *http.Request) string {
+	if p := r.Header.Get("X-Forwarded-Proto"); p == "https" || p == "http" {
+		return p
+	}
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// Link is one entry of a resource's links.
+type Link struct {
+	Rel  string `json:"rel"`
+	Href string `json:"href"`
+}
+
+// Links are the self and bookmark links of a resource: kind is "servers", "flavors" ….
+func (q *Request) Links(kind, id string) []Link {
+	return []Link{
+		{"self", q.base() + q.prefix + "/" + kind + "/" + id},
+		{"bookmark", q.host() + q.prefix + "/" + kind + "/" + id},
+	}
+}
+
+// Bookmark is the link without a version.
+func (q *Request) Bookmark(kind, id string) []Link { return q.Links(kind, id)[1:] }
+
+// NextLink is the link to the page behind the marker: the request itself with another
+// marker.
+func (q *Request) NextLink(marker string) []Link {
+	v := q.R.URL.Query()
+	v.Set("marker", marker)
+	path := q.R.URL.Path
+	return []Link{{"next", q.host() + path + "?" + v.Encode()}}
+}
