@@ -80,8 +80,12 @@ func (g *group) do(ctx context.Context, db *DB, fn func(*Tx) error) error {
 
 func (g *group) close() {
 	g.mu.Lock()
-	close(g.quit)
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.quit:
+	default:
+		close(g.quit)
+	}
 }
 
 func (g *group) run() {
@@ -166,7 +170,7 @@ func (g *group) one(ctx context.Context, c *call) (broken error) {
 }
 
 // safely turns a panic of one caller into its error, so that it does not take the others
-// of its group, and the writer, with it.
+// of its group, and the writer, with it. On the servers it is the same for sameness.
 func safely(fn func(*Tx) error, tx *Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

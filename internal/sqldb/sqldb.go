@@ -8,9 +8,14 @@
 //     SQLite, which has one writer, the callers that wait while a commit is under way all
 //     go into the next one, each behind its own savepoint; on the servers each has a
 //     connection and the server groups.
-//  3. A function that returns an error has changed nothing.
+//  3. A function that returns an error, or panics (which Update returns as an error), has
+//     changed nothing.
 //  4. Statements are written with '?' for all dialects and are prepared once. Where
 //     dialects must differ, the caller keeps one text per dialect.
+//
+// Compare and sort by {{key}} columns alone: they go by bytes everywhere, while {{text}}
+// follows each database's own mind about trailing blanks. A key has up to 255 characters.
+// PostgreSQL refuses text with a NUL byte in it.
 //
 // Times are kept as BIGINT microseconds since 1970 UTC, booleans as 0 and 1: one meaning
 // on three databases.
@@ -60,6 +65,12 @@ type DB struct {
 	reads stmts
 	group *group // SQLite only
 	wg    sync.WaitGroup
+	// slots bounds the transactions on a server, so that a connection is always left to
+	// prepare a statement that one of them needs.
+	slots chan struct{}
+	// again is held by the one transaction that is run again after a deadlock: two that
+	// have crossed must not cross again.
+	again chan struct{}
 }
 
 // New takes an opened pair of pools. Close closes them.
@@ -73,14 +84,20 @@ func New(cfg Config) (*DB, error) {
 		d.group = g
 		d.wg.Add(1)
 		go func() { defer d.wg.Done(); g.run() }()
+		return d, nil
 	}
+	n := cfg.Write.Stats().MaxOpenConnections
+	if n < 2 {
+		return nil, fmt.Errorf("sqldb: the pool has %d connections; it needs a bound, and at least two", n)
+	}
+	d.slots, d.again = make(chan struct{}, n-1), make(chan struct{}, 1)
 	return d, nil
 }
 
 // Dialect is the family of this database.
 func (d *DB) Dialect() Dialect { return d.cfg.Dialect }
 
-// Close lets running commits finish and closes the pools.
+// Close lets running commits finish and closes the pools. It may be called again.
 func (d *DB) Close() error {
 	if d.group != nil {
 		d.group.close()
@@ -101,15 +118,28 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return fn(&Tx{ctx: ctx, db: d, stmt: d.reads.get})
 }
 
+// tries is how often a transaction is run that others keep out, before its caller hears.
+const tries = 8
+
 // Update runs fn in a transaction and returns when it is durable. See the package's laws.
 func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if d.group != nil {
 		return d.group.do(ctx, d, fn)
 	}
-	const tries = 8
-	for try := 1; ; try++ {
-		err := d.once(ctx, fn)
-		if err == nil || try == tries || !d.cfg.IsRetryable(err) {
+	if err := enter(ctx, d.slots); err != nil {
+		return err
+	}
+	defer leave(d.slots)
+	err := d.once(ctx, fn)
+	if err == nil || !d.cfg.IsRetryable(err) {
+		return err
+	}
+	if err := enter(ctx, d.again); err != nil {
+		return err
+	}
+	defer leave(d.again)
+	for try := 2; try <= tries; try++ {
+		if err = d.once(ctx, fn); err == nil || !d.cfg.IsRetryable(err) {
 			return err
 		}
 		select {
@@ -118,7 +148,19 @@ func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		case <-time.After(time.Duration(try*try) * time.Millisecond):
 		}
 	}
+	return err
 }
+
+func enter(ctx context.Context, slots chan struct{}) error {
+	select {
+	case slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func leave(slots chan struct{}) { <-slots }
 
 func (d *DB) once(ctx context.Context, fn func(*Tx) error) error {
 	tx, err := d.cfg.Write.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
@@ -133,7 +175,7 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) error {
 		}
 		return tx.StmtContext(ctx, s), nil
 	}
-	if err := fn(&Tx{ctx: ctx, db: d, stmt: st}); err != nil {
+	if err := safely(fn, &Tx{ctx: ctx, db: d, stmt: st}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

@@ -95,26 +95,33 @@ func (s *stmts) get(ctx context.Context, q string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// Rebind rewrites '?' into the dialect's placeholders. Quoted text is left alone.
+// Rebind rewrites '?' into the dialect's placeholders. Quoted text, quoted names and
+// comments (-- to the end of the line) are left alone.
 func (d Dialect) Rebind(q string) string {
 	if d != Postgres || !strings.Contains(q, "?") {
 		return q
 	}
-	var b strings.Builder
-	n, quoted := 0, false
-	for _, r := range q {
+	out := make([]byte, 0, len(q)+16)
+	var quote byte // what ends the text that is left alone; 0 outside of it
+	for i, n := 0, 0; i < len(q); i++ {
+		c := q[i]
 		switch {
-		case r == '\'':
-			quoted = !quoted
-			b.WriteRune(r)
-		case r == '?' && !quoted:
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == '-' && strings.HasPrefix(q[i:], "--"):
+			quote = '\n'
+		case c == '?':
 			n++
-			b.WriteString("$" + strconv.Itoa(n))
-		default:
-			b.WriteRune(r)
+			out = strconv.AppendInt(append(out, '$'), int64(n), 10)
+			continue
 		}
+		out = append(out, c)
 	}
-	return b.String()
+	return string(out)
 }
 
 // Marks is n placeholders, "?,?,?", for IN lists. Lists should be cut to a few lengths,

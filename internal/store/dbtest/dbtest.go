@@ -109,6 +109,7 @@ type shared struct {
 	driver string // of database/sql
 	start  func() (*Server, error)
 	dsn    func(u *url.URL) string
+	server *Server // kept, because it ends when nothing refers to it any more
 	admin  *sql.DB
 	addr   *url.URL
 	err    error
@@ -125,12 +126,10 @@ func (s *shared) get() error {
 	s.once.Do(func() {
 		addr := os.Getenv(s.env)
 		if addr == "" {
-			// The server lives as long as this process: its shell waits for our end.
-			srv, err := s.start()
-			if s.err = err; err != nil {
+			if s.server, s.err = s.start(); s.err != nil {
 				return
 			}
-			addr = srv.URL
+			addr = s.server.URL
 		}
 		if s.addr, s.err = url.Parse(addr); s.err == nil {
 			s.admin, s.err = sql.Open(s.driver, s.dsn(s.addr))

@@ -80,7 +80,8 @@ func StartPostgres() (*Server, error) {
 		return nil, err
 	}
 	s.URL = "postgres://root@/postgres?host=" + s.dir
-	err = s.run(cred, "QUIT", daemon, "-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=300")
+	err = s.run(cred, "QUIT", daemon, "-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=300",
+		"-c", "deadlock_timeout=50ms") // instead of a second: tests cross on purpose
 	if err != nil {
 		return nil, err
 	}
