@@ -100,6 +100,9 @@ func text(name string, raw json.RawMessage, limit int) (string, error) {
 	return s, nil
 }
 
+// isText says whether every database keeps the string as it is.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
 func setName(_ viewer, m *record, raw json.RawMessage) error {
 	if isNull(raw) {
 		m.Name = nil

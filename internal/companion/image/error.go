@@ -59,9 +59,10 @@ func asFault(err error) *fault {
 		"The server has either erred or is incapable of performing the requested operation."}
 }
 
-// fail answers with an error. Like Glance's framework it goes by Accept: HTML for who
-// takes anything (python-glanceclient reads only that), JSON for who asks for it, plain
-// text for the rest.
+// fail answers with an error. Like Glance's framework it goes by Accept: JSON for who asks
+// for it, else HTML, which is what python-glanceclient and the SDK take the reason from.
+// (Glance gives plain text to who accepts nothing; the SDK uploads so, and its users then
+// see no reason.)
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f := asFault(err)
 	if f.code == http.StatusInternalServerError {
@@ -73,17 +74,17 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	accept := r.Header.Get("Accept")
 	var kind, body string
 	switch {
-	case strings.Contains(accept, "html"), strings.Contains(accept, "*/*"):
-		kind = "text/html; charset=UTF-8"
-		body = fmt.Sprintf("<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%[1]s</h1>\n  %s<br /><br />\n\n\n </body>\n</html>",
-			line, html.EscapeString(f.msg))
-	case strings.Contains(accept, "application/json"):
+	case strings.Contains(accept, "application/json") && !strings.Contains(accept, "html"):
 		kind = "application/json"
 		b, _ := json.Marshal(map[string]string{"message": f.msg, "code": line, "title": title})
 		body = string(b)
-	default:
+	case strings.Contains(accept, "text/plain"):
 		kind = "text/plain; charset=UTF-8"
 		body = line + "\n\n" + f.msg + "\n\n   "
+	default:
+		kind = "text/html; charset=UTF-8"
+		body = fmt.Sprintf("<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%[1]s</h1>\n  %s<br /><br />\n\n\n </body>\n</html>",
+			line, html.EscapeString(f.msg))
 	}
 	h := w.Header()
 	h.Set("Content-Type", kind)

@@ -75,12 +75,12 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request, v viewer) error
 }
 
 func noMember(image, project string) error {
-	return faultf(http.StatusNotFound, "%.64s not found in the member list of the image %s.", project, image)
+	return faultf(http.StatusNotFound, "%.64q not found in the member list of the image %s.", project, image)
 }
 
 // findMember loads a member that the viewer may know of.
 func findMember(tx *sqldb.Tx, v viewer, m *record, project string) (one member, err error) {
-	if !v.admin && !v.owns(m) && project != v.ProjectID {
+	if !isProject(project) || !v.admin && !v.owns(m) && project != v.ProjectID {
 		return one, noMember(m.ID, project)
 	}
 	found := false
@@ -144,7 +144,7 @@ func (s *Server) addMember(w http.ResponseWriter, r *http.Request, v viewer) err
 }
 
 func isProject(id string) bool {
-	return id != "" && utf8.RuneCountInString(id) <= maxName && !strings.ContainsRune(id, 0)
+	return id != "" && utf8.RuneCountInString(id) <= maxName && isText(id)
 }
 
 func (s *Server) insertMember(tx *sqldb.Tx, v viewer, id, project string) (one member, err error) {
@@ -225,6 +225,9 @@ func (s *Server) removeMember(w http.ResponseWriter, r *http.Request, v viewer) 
 		}
 		if err := v.mayWrite(m); err != nil {
 			return err
+		}
+		if !isProject(r.PathValue("member")) {
+			return noMember(id, r.PathValue("member"))
 		}
 		n, err := tx.Exec(sqlDropMember, id, r.PathValue("member"))
 		if err == nil && n == 0 {

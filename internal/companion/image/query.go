@@ -95,8 +95,8 @@ func parseQuery(raw string) (*query, error) {
 }
 
 func (q *query) parse(name, value string) error {
-	if strings.ContainsRune(value, 0) {
-		return faultf(http.StatusBadRequest, "The value of %s holds a NUL character.", name)
+	if !isText(value) {
+		return faultf(http.StatusBadRequest, "The value of %.64q is not text.", name)
 	}
 	if special, ok := parameters[name]; ok {
 		return special(q, value)

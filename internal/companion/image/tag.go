@@ -3,13 +3,12 @@ package image
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
 func (s *Server) addTag(w http.ResponseWriter, r *http.Request, v viewer) error {
 	tag := r.PathValue("tag")
-	if utf8.RuneCountInString(tag) > maxName || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
+	if utf8.RuneCountInString(tag) > maxName || !isText(tag) {
 		return faultf(http.StatusBadRequest, "Invalid tag: it must be text of at most %d characters.", maxName)
 	}
 	return s.changeTags(w, r, v, func(m *record) (err error) {

@@ -65,6 +65,12 @@ func New(cfg Config) *Driver {
 		t.DisableCompression = true
 		cfg.HTTP = &http.Client{Transport: t}
 	}
+	client := *cfg.HTTP
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	client.Transport = limited{client.Transport}
+	cfg.HTTP = &client
 	cfg.Endpoint = strings.TrimSuffix(strings.TrimRight(cfg.Endpoint, "/"), "/v2")
 	return &Driver{cfg: cfg, shown: memory{clock: cfg.Clock}}
 }
@@ -108,6 +114,9 @@ func (d *Driver) ask(ctx context.Context, id string) (image.Image, error) {
 		return image.Image{}, err
 	}
 	m, err := images.Get(ctx, c, id).Extract()
+	if err == nil && (m == nil || !strings.EqualFold(m.ID, id)) {
+		err = errors.New("the answer does not describe the image")
+	}
 	if err != nil {
 		return image.Image{}, failure(err, id, "show")
 	}
@@ -137,6 +146,9 @@ func (d *Driver) Create(ctx context.Context, img image.Image) (image.Image, erro
 		return image.Image{}, err
 	}
 	m, err := images.Create(ctx, c, request(img)).Extract()
+	if err == nil && m == nil {
+		err = errors.New("the answer describes no image")
+	}
 	if err != nil {
 		return image.Image{}, failure(err, img.ID, "create")
 	}

@@ -53,6 +53,8 @@ func TestTheDriverPassesTheExamOnTheCompanion(t *testing.T) {
 	})
 }
 
+const anID = "6447accb-2ba0-430b-8f74-afb1978de3b6"
+
 // fake answers every request alike and counts.
 func fake(t *testing.T, code int, body string) (*glance.Driver, *clock.Hand, *atomic.Int64) {
 	t.Helper()
@@ -70,8 +72,8 @@ func fake(t *testing.T, code int, body string) (*glance.Driver, *clock.Hand, *at
 }
 
 func TestAnActiveImageIsRememberedPerTokenForAFewSeconds(t *testing.T) {
-	d, hand, n := fake(t, 200, `{"id":"x","status":"active","size":null}`)
-	id := uuid.NewString()
+	d, hand, n := fake(t, 200, `{"id":"`+anID+`","status":"active","size":null}`)
+	id := anID
 	show := func(token string, want int64) {
 		t.Helper()
 		if _, err := d.Show(identity.WithToken(t.Context(), token), id); err != nil || n.Load() != want {
@@ -89,9 +91,9 @@ func TestAnActiveImageIsRememberedPerTokenForAFewSeconds(t *testing.T) {
 }
 
 func TestAnImageInTheMakingIsAskedForEveryTime(t *testing.T) {
-	d, _, n := fake(t, 200, `{"id":"x","status":"saving"}`)
+	d, _, n := fake(t, 200, `{"id":"`+anID+`","status":"saving"}`)
 	for range 3 {
-		if _, err := d.Show(t.Context(), uuid.NewString()); err != nil {
+		if _, err := d.Show(t.Context(), anID); err != nil {
 			t.Fatal(err)
 		}
 	}
