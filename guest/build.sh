@@ -104,12 +104,12 @@ install_programs() {
 		[[ -e $to/$applet ]] || ln -s /bin/busybox "$to/$applet"
 	done
 	install -D -t "$to/usr/sbin" "$from/usr/sbin/dropbear"
-	install -D -t "$to/usr/bin" "$from/usr/bin/dropbearkey" "$from/usr/bin/jq"
+	install -D -t "$to/usr/bin" "$from/usr/bin/dropbearkey"
 
 	local loader=$(find "$from" -name 'ld-linux-x86-64.so.2' | sort | head -n 1)
 	local paths=$(find "$from" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
 	install -D "$loader" "$to/lib64/ld-linux-x86-64.so.2"
-	for program in usr/sbin/dropbear usr/bin/dropbearkey usr/bin/jq; do
+	for program in usr/sbin/dropbear usr/bin/dropbearkey; do
 		for lib in $("$loader" --library-path "$paths" --list "$to/$program" | awk '$2 == "=>" { print $3 }'); do
 			[[ $lib == "$from"/* ]] || fail "$program needs $lib from a package that guest/packages does not list"
 			[[ $lib == */ld-linux* ]] || install -D -m 0644 -t "$to/usr/lib" "$lib"
@@ -150,7 +150,7 @@ make_initramfs() {
 	chmod 0700 "$work/root/root" "$work/root/home/debian"
 	find "$work/root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	(cd "$work/root" && find . -print0 | sort -z | cpio --null --quiet --create --format=newc --owner=0:0 --reproducible) |
-		zstd -q -19 -o "$work/initrd"
+		zstd -q -19 --zstd=wlog=20 -o "$work/initrd"
 }
 
 # The disk

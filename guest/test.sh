@@ -49,8 +49,8 @@ boot() {
 	disown
 }
 
-# slirp PORT MORE: a network with DHCP and nothing else but SSH from here.
-slirp() { echo "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-:22$2"; }
+# slirp PORT [ADDRESS [MORE]]: a network with DHCP and nothing else but SSH from here, to that address or the leased one.
+slirp() { echo "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$1-${2:-}:22${3:+,$3}"; }
 
 # console NAME SECONDS PATTERN waits for a line on the serial console.
 console() {
@@ -132,7 +132,7 @@ metadata_service() {
 	write_documents "$work/openstack" 11111111-aaaa-4000-8000-000000000001
 	local port=$(free_port)
 	boot bios 128 -device "$nic" \
-		-netdev "$(slirp "$port" ",net=169.254.0.0/16,dhcpstart=169.254.9.9,guestfwd=tcp:169.254.169.254:80-cmd:$work/serve $work/openstack")"
+		-netdev "$(slirp "$port" "" "net=169.254.0.0/16,dhcpstart=169.254.9.9,guestfwd=tcp:169.254.169.254:80-cmd:$work/serve $work/openstack")"
 	check "BIOS, 128 MiB, metadata service: is ready" console bios 20 'kilonova-guest ready: web-1 169.254.9.9'
 	seconds_to_ready bios
 	check "user data runs" console bios 5 'user data: user data on web-1'
@@ -146,9 +146,9 @@ metadata_service() {
 	check "power button ends it within 3 s" power_button bios
 
 	port=$(free_port)
-	boot bios 64 -device "$nic" \
-		-netdev "$(slirp "$port" ",net=169.254.0.0/16,dhcpstart=169.254.9.9,guestfwd=tcp:169.254.169.254:80-cmd:$work/serve $work/openstack")"
-	check "same disk, 64 MiB: is ready again" console bios 20 'kilonova-guest ready: web-1 169.254.9.9'
+	boot bios 96 -device "$nic" \
+		-netdev "$(slirp "$port" "" "net=169.254.0.0/16,dhcpstart=169.254.9.9,guestfwd=tcp:169.254.169.254:80-cmd:$work/serve $work/openstack")"
+	check "same disk, 96 MiB: is ready again" console bios 20 'kilonova-guest ready: web-1 169.254.9.9'
 	check "second boot is counted" console bios 1 'boot 2 of this disk'
 	check "user data does not run twice" console bios 5 'user data ran at an earlier boot'
 	check "power button ends it within 3 s" power_button bios
@@ -162,11 +162,11 @@ config_drive_iso() {
 	cp /usr/share/OVMF/OVMF_VARS_4M.fd "$work/vars.fd"
 	boot uefi 192 -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd -drive "if=pflash,format=raw,file=$work/vars.fd" \
 		-device virtio-scsi-pci -drive "file=$work/config.iso,format=raw,if=none,id=config,readonly=on" -device scsi-cd,drive=config \
-		-device "$nic" -netdev "$(slirp "$port" "")"
+		-device "$nic" -netdev "$(slirp "$port" 10.0.2.77)"
 	check "UEFI, 192 MiB, ISO config drive, static address: is ready" console uefi 30 'kilonova-guest ready: web-1 10.0.2.77'
 	seconds_to_ready uefi
 	check "network_data.json is applied" says "1400 10.0.2.2 fec0::77/64 2" \
-		log_in "$port" debian 'echo $(cat /sys/class/net/eth0/mtu) $(ip route show default | cut -d" " -f3) $(ip -6 addr show dev eth0 | grep -o fec0::77/64) $(grep -c nameserver /etc/resolv.conf)'
+		log_in "$port" debian 'echo $(cat /sys/class/net/eth0/mtu) $(ip route | awk "/^default/ { print \$3 }") $(ip -6 addr show dev eth0 | grep -o fec0::77/64) $(grep -c nameserver /etc/resolv.conf)'
 	check "power button ends it within 3 s" power_button uefi
 }
 
@@ -177,21 +177,21 @@ config_drive_fat() {
 	mformat -i "$work/config.fat" -v config-2 ::
 	mcopy -s -i "$work/config.fat" "$work/fat/openstack" ::/
 	local port=$(free_port)
-	boot fat 96 -drive "file=$work/config.fat,format=raw,if=ide" -device "$nic" -netdev "$(slirp "$port" "")"
-	check "BIOS, 96 MiB, FAT config drive on IDE: is ready" console fat 20 'kilonova-guest ready: web-1 10.0.2.15'
+	boot fat 128 -drive "file=$work/config.fat,format=raw,if=ide" -device "$nic" -netdev "$(slirp "$port")"
+	check "BIOS, 128 MiB, FAT config drive on IDE: is ready" console fat 20 'kilonova-guest ready: web-1 10.0.2.15'
 	check "gzip'ed #cloud-config with runcmd runs" console fat 5 'user data: from web-1'
 	check "SSH" says "ok" log_in "$port" debian echo ok
 	check "power button ends it within 3 s" power_button fat
 }
 
 nothing_answers() {
-	boot alone 96 -device "$nic" -netdev socket,id=net,listen=127.0.0.1:0
 	check "no DHCP server: the console says so" console alone 25 'no DHCP answer on eth0 after 10 s'
 	check "no metadata: the console says so" console alone 25 'no metadata from http://169.254.169.254 after 10 s'
 	check "it is ready nonetheless" console alone 5 'kilonova-guest ready: kilonova-guest no-address'
 }
 
 "$here/build.sh" "$out"
+boot alone 96 -device "$nic" -netdev socket,id=net,listen=127.0.0.1:0
 metadata_service
 config_drive_iso
 config_drive_fat
