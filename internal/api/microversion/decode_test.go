@@ -244,7 +244,7 @@ func TestQueriesAreTypedAndStrictSinceTheirVersion(t *testing.T) {
 }
 
 func TestFormatsAcceptWhatPythonAccepts(t *testing.T) {
-	for s, want := range map[string]bool{"YWJj": true, "YW Jj\n": true, "YQ==": true, "YQ=": false, "Y": false, "": true, "YQ==YQ==": true, "=": true, "é": true} {
+	for s, want := range map[string]bool{"YWJj": true, "YW Jj\n": true, "YQ==": true, "YQ=": false, "Y": false, "": true, "YQ==YQ==": true, "=": true, "é": false} {
 		if _, got := mv.DecodeBase64(s); got != want {
 			t.Errorf("base64 %q: %v", s, got)
 		}

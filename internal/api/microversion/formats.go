@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // format is a named rule for strings. Its refusal is worded in one of three ways.
@@ -130,9 +131,13 @@ func validURI(s string) bool {
 }
 
 // DecodeBase64 reads base64 as Python does: characters outside of the alphabet do not
-// count, and what follows the padding is not read. False is wrong padding.
+// count, and what follows the padding is not read. False is wrong padding, or text that is
+// not ASCII.
 func DecodeBase64(s string) ([]byte, bool) {
-	clean := make([]byte, 0, len(s)+3)
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return nil, false
+	}
+	clean := make([]byte, 0, len(s))
 	pads := 0
 	for i := range len(s) {
 		c := s[i]
@@ -154,43 +159,42 @@ func DecodeBase64(s string) ([]byte, bool) {
 	return out[:n], err == nil
 }
 
-var isoTime = regexp.MustCompile(`^(\d{4})(?:-?(\d{1,2})(?:-?(\d{1,2}))?)?` +
-	`(?:[ T](\d{1,2}):?(\d{1,2})?(?::?(\d{1,2})(?:[.,](\d+))?)?(Z|[+-]\d{2}:?(?:\d{2})?)?)?$`)
+// isoTime has two groups for the month and for the day: with a hyphen they may have one digit.
+var isoTime = regexp.MustCompile(`^(\d{4})(?:(?:-(\d{1,2})|(\d{2}))(?:(?:-(\d{1,2})|(\d{2}))` +
+	`(?:[ T](\d{2})(?::?(\d{2}))?(?::?(\d{1,2})(?:[.,](\d+))?)?(Z|[+-]\d{2}:?(?:\d{2})?)?)?)?)?$`)
 
 // ParseTime reads an ISO 8601 time with the leniency of Nova's clients and library: the
 // day, the clock and the zone may be missing, separators too. No zone is UTC.
 func ParseTime(s string) (time.Time, error) {
 	m := isoTime.FindStringSubmatch(s)
-	if m == nil {
+	if m == nil || m[3] != "" && m[4]+m[5] == "" {
 		return time.Time{}, fmt.Errorf("%q is no ISO 8601 time", s)
 	}
 	n := [6]int{0, 1, 1, 0, 0, 0}
-	for i := range n {
-		if m[i+1] != "" {
-			n[i], _ = strconv.Atoi(m[i+1])
+	for i, text := range [6]string{m[1], m[2] + m[3], m[4] + m[5], m[6], m[7], m[8]} {
+		if text != "" {
+			n[i], _ = strconv.Atoi(text)
 		}
 	}
-	frac := 0
-	if m[7] != "" {
-		frac, _ = strconv.Atoi((m[7] + "000000")[:6])
-	}
-	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], frac*1000, zone(m[8]))
-	if n[0] == 0 || t.Month() != time.Month(n[1]) || t.Day() != n[2] || n[3] > 23 || n[4] > 59 || n[5] > 59 {
+	micros, _ := strconv.Atoi((m[9] + "000000")[:6])
+	offset := zone(m[10])
+	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], micros*1000, time.FixedZone("", offset))
+	if n[0] == 0 || offset <= -86400 || offset >= 86400 || t.Month() != time.Month(n[1]) || t.Day() != n[2] || n[3] > 23 || n[4] > 59 || n[5] > 59 {
 		return time.Time{}, fmt.Errorf("%q is no time that exists", s)
 	}
 	return t.UTC(), nil
 }
 
-func zone(s string) *time.Location {
+// zone is the offset in seconds of "Z", "+05:30", "-0530" or "+05".
+func zone(s string) int {
 	if s == "" || s == "Z" {
-		return time.UTC
+		return 0
 	}
 	digits := strings.ReplaceAll(s[1:], ":", "") + "00"
 	hours, _ := strconv.Atoi(digits[:2])
 	minutes, _ := strconv.Atoi(digits[2:4])
-	offset := hours*3600 + minutes*60
 	if s[0] == '-' {
-		offset = -offset
+		return -hours*3600 - minutes*60
 	}
-	return time.FixedZone("", offset)
+	return hours*3600 + minutes*60
 }
