@@ -146,10 +146,15 @@ func route(r Route, index int) *netlink.Route {
 // its first frame: no spanning tree and no delay before a plug forwards, no snooping that
 // would eat neighbour discovery.
 func (l *linux) addBridge(a Action) error {
+	mac, err := net.ParseMAC(a.Link.MAC)
+	if err != nil {
+		return err
+	}
 	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(a.Name)))
 	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(l.group)))
+	req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
 	if a.Link.MTU != 0 {
 		req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(a.Link.MTU))))
 	}
@@ -164,7 +169,7 @@ func (l *linux) addBridge(a Action) error {
 		data.AddRtAttr(nl.IFLA_BR_NF_CALL_IP6TABLES, nl.Uint8Attr(1))
 	}
 	req.AddData(info)
-	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	_, err = req.Execute(unix.NETLINK_ROUTE, 0)
 	if errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("a link of this name exists and is not ours: %w", err)
 	}
@@ -279,5 +284,28 @@ func probe() (Features, error) {
 		return Features{}, fmt.Errorf("this kernel filters no bridges: %w", err)
 	}
 	meta := ask(`meta ibrname "x" accept`) == nil
-	return Features{State: meta && ask("ct state established accept") == nil, Meta: meta}, nil
+	f := Features{State: meta && ask("ct state established accept") == nil, Meta: meta}
+	if f.State {
+		return f, nil
+	}
+	return f, loadBridgeNetfilter()
+}
+
+const bridgeNetfilter = "/proc/sys/net/bridge"
+
+// loadBridgeNetfilter sees to it that the kernel can show bridged packets to inet tables.
+// Where it was not loaded before, it is kept from looking into all bridges of the host.
+func loadBridgeNetfilter() error {
+	if _, err := os.Stat(bridgeNetfilter); err == nil {
+		return nil
+	}
+	out, err := exec.Command("modprobe", "br_netfilter").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("this kernel tracks no connections on bridges (neither nf_conntrack_bridge nor br_netfilter): %w: %s", err, firstLines(string(out)))
+	}
+	var errs []error
+	for _, name := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"} {
+		errs = append(errs, writeSysctl("", "net/bridge/"+name, "0"))
+	}
+	return errors.Join(errs...)
 }

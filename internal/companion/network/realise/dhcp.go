@@ -31,11 +31,11 @@ func startDHCP(s Service, log *slog.Logger) (*dhcpServer, error) {
 			return err
 		}
 		d.conn = ipv4.NewPacketConn(conn)
-		if err := d.conn.SetControlMessage(ipv4.FlagInterface, true); err != nil {
-			_ = conn.Close()
-			return err
+		err = errors.Join(d.conn.SetControlMessage(ipv4.FlagInterface, true), withoutChecksum(conn))
+		if err == nil {
+			d.ns, err = netlink.NewHandle(unix.NETLINK_ROUTE)
 		}
-		if d.ns, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		if err != nil {
 			_ = conn.Close()
 		}
 		return err
@@ -45,6 +45,21 @@ func startDHCP(s Service, log *slog.Logger) (*dhcpServer, error) {
 	}
 	go d.serve()
 	return d, nil
+}
+
+// withoutChecksum sends datagrams with no checksum, which IPv4 allows. One that is left to
+// the hardware to fill in never is on the way to a guest, and older clients that read raw
+// frames take it for broken.
+func withoutChecksum(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)
+	})
+	return errors.Join(err, failed)
 }
 
 func (d *dhcpServer) update(s Service) { d.leases.Store(s.DHCP) }

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/kilonova/kilonova/internal/companion/network/desired"
 	"github.com/kilonova/kilonova/internal/httpd"
 )
@@ -45,6 +47,8 @@ type relay struct {
 const (
 	maxMetadataBody = 64 << 10
 	metadataTimeout = 30 * time.Second
+	// maxMetadataConns bounds what the guests of one namespace can hold open.
+	maxMetadataConns = 512
 )
 
 // passed are the headers of a guest that travel on. All others stay behind, and with
@@ -137,7 +141,7 @@ func (r *relay) start(s Service) (*metadataServer, error) {
 		http.Error(w, "The metadata relay failed.", http.StatusInternalServerError)
 	})
 	go func() {
-		if err := httpd.Serve(ctx, l, http.TimeoutHandler(h, 2*metadataTimeout, "The metadata service does not answer.")); err != nil {
+		if err := httpd.Serve(ctx, netutil.LimitListener(l, maxMetadataConns), http.TimeoutHandler(h, 2*metadataTimeout, "The metadata service does not answer.")); err != nil {
 			r.log.Warn("metadata relay", "namespace", s.Space, "error", err)
 		}
 	}()

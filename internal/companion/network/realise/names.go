@@ -28,6 +28,13 @@ func groupOf(instance string) uint32 {
 	return 0x4b<<24 | h.Sum32()&0xffffff
 }
 
+// bridgeMAC is a bridge's own address. Left alone, a bridge takes over that of a plug, and
+// changes it with them under the feet of all who know it by ARP.
+func bridgeMAC(netID string) string {
+	h := sha256.Sum256([]byte(netID))
+	return net.HardwareAddr{0x02, 0x4b, h[0], h[1], h[2], h[3]}.String()
+}
+
 // tag is a name for an id of any form that is safe in a rule set.
 func tag(parts ...string) string {
 	h := sha256.New()

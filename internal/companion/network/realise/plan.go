@@ -77,7 +77,7 @@ type planner struct {
 }
 
 func (p *planner) network(n *desired.Network) {
-	br := Link{Kind: Bridge, MTU: n.MTU, Up: true, Addrs: map[netip.Prefix]bool{}, Call: !p.features.State, IPv6: n.External}
+	br := Link{Kind: Bridge, MAC: bridgeMAC(n.ID), MTU: n.MTU, Up: true, Addrs: map[netip.Prefix]bool{}, Call: !p.features.State, IPv6: n.External}
 	name := bridgeName(n.ID)
 	p.guests.bridge(name, n)
 	if n.External {
@@ -122,6 +122,7 @@ func (p *planner) dhcp(n *desired.Network, port *desired.Port) {
 	}
 	addrs[netip.MustParsePrefix(metadataAddr+"/32")] = true
 	p.plan.World[space] = newSpace()
+	p.plan.World[space].Sysctls["net/ipv4/ip_forward"] = "0" // else it is the host's
 	p.pair(n, port.ID, space, dhcpLink(port.ID), mac, addrs)
 	p.guests.trusted(tapName(port.ID), n, true)
 	p.plan.Services = append(p.plan.Services,

@@ -21,12 +21,15 @@
 //     the namespaces (on their loopback), and tables carry the instance's name. Only those
 //     are ever removed.
 //  4. Nothing outside our own tables is touched, but for the switch that lets this host
-//     forward packets. A host firewall that drops forwarded packets by default (as Docker's
-//     iptables policy does) must let the external bridge through; see docs.
+//     forward packets. Where a firewall of the host drops forwarded packets by default, as
+//     Docker's does, its owner must let our bridges through:
+//     iptables -I DOCKER-USER -i brq+ -j ACCEPT; iptables -I DOCKER-USER -o brq+ -j ACCEPT.
 //
 // Kernels without nf_conntrack_bridge cannot match connection state in a bridge table.
 // There the state is learned in an inet table, through bridge netfilter switched on for our
-// bridges alone, and carried to the bridge table in two bits of the packet's mark.
+// bridges, and carried to the bridge table in two bits of the packet's mark. Kernels
+// without nft_meta_bridge cannot tell the bridge of a frame: there a plug that no rule
+// knows is cut off from all that rules know, but not from another such plug.
 //
 // Not built: router advertisements and DHCPv6 (a guest's IPv6 addresses must come from
 // cloud-init's network data), networks that span hosts, stateless security groups (they
