@@ -46,6 +46,8 @@ func (d *Driver) Ensure(ctx context.Context, w virt.Domain) (virt.State, error) 
 	if len(steps) == 0 {
 		return f.state(w.ID), nil
 	}
+	// An old wish does not take back the reboots that came after it.
+	m.Boots = max(w.Boots, f.boots)
 	run := &run{d: d, m: m, slot: k}
 	if err := run.prepare(steps); err != nil {
 		return virt.State{}, err
@@ -59,7 +61,7 @@ func (d *Driver) Ensure(ctx context.Context, w virt.Domain) (virt.State, error) 
 		}
 	}
 	// What was done is known; only what a guest may do by itself must be asked.
-	return virt.State{ID: w.ID, Power: w.Power, Boots: max(w.Boots, f.boots), RootDevice: m.rootDevice()}, nil
+	return virt.State{ID: w.ID, Power: w.Power, Boots: m.Boots, RootDevice: m.rootDevice()}, nil
 }
 
 // run carries out one plan.

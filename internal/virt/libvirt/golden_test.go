@@ -1,0 +1,162 @@
+package libvirt
+
+import (
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/network"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/virt"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// plain is the wish that the golden documents vary.
+func plain() virt.Domain {
+	return virt.Domain{
+		ID: "0f9a6d52-1c8e-4a3b-9a49-2b7f3a1c5d10", InstanceName: "instance-0000002a", Name: "web <1>",
+		ProjectID: "a1b2", UserID: "c3d4", ProjectName: "demo & co", UserName: "alice",
+		VCPUs: 2, MemoryMiB: 512, RootGiB: 5, FlavorName: "m1.tiny",
+		ImageID: "5d1b0a3e-7c55-4a8e-9b13-0d6f2f8c1e01", ImageFormat: "qcow2", ImageMeta: map[string]string{},
+		ExtraSpecs: map[string]string{},
+		VIFs: []network.VIF{{PortID: "11111111-2222-3333-4444-555555555555", NetworkID: "99999999-aaaa-bbbb-cccc-dddddddddddd",
+			MAC: "fa:16:3e:01:02:03", MTU: 1450, Type: "bridge", Details: map[string]string{"bridge_name": "brq99999999-aa"},
+			DeviceName: "tap11111111-22", FixedIPs: []network.FixedIP{{Address: "10.0.0.5", Version: 4}}}},
+		Power: virt.Running, CreatedAt: time.Date(2026, 11, 21, 5, 0, 0, 0, time.UTC),
+	}
+}
+
+func plainHost() settings {
+	return settings{virtType: "qemu", arch: "x86_64", cpuMode: "none", machineType: "pc", cache: "none", rngPath: "/dev/urandom",
+		statsPeriod: 10, vncListen: "127.0.0.1", pointer: "usbtablet", dir: "/var/lib/kilonova/instances", serial: "unique"}
+}
+
+// variants are the documents that are kept, each by what it shows.
+var variants = map[string]func(*virt.Domain, *settings){
+	"plain": func(*virt.Domain, *settings) {},
+	"kvm":   func(_ *virt.Domain, h *settings) { h.virtType, h.cpuMode = "kvm", "host-model" },
+	"custom-cpu": func(d *virt.Domain, h *settings) {
+		h.cpuMode, h.cpuModels, h.cpuFlags = "custom", []string{"Nehalem"}, []string{"+PCID", "-vmx"}
+		d.VCPUs, d.ExtraSpecs["hw:cpu_cores"] = 4, "2"
+	},
+	"uefi": func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_firmware_type"] = "uefi" },
+	"secure-boot": func(d *virt.Domain, _ *settings) {
+		maps.Copy(d.ImageMeta, map[string]string{"hw_firmware_type": "uefi", "os_secure_boot": "required"})
+	},
+	"q35": func(d *virt.Domain, _ *settings) {
+		d.ImageMeta["hw_machine_type"] = "q35"
+		d.ConfigDrive = &virt.ConfigDrive{Format: "iso9660"}
+	},
+	"all-disks": func(d *virt.Domain, _ *settings) {
+		d.EphemeralGiB, d.SwapMiB, d.ConfigDrive = 2, 64, &virt.ConfigDrive{Format: "iso9660"}
+	},
+	"scsi-and-vfat": func(d *virt.Domain, _ *settings) {
+		d.ImageMeta["hw_disk_bus"], d.ConfigDrive = "scsi", &virt.ConfigDrive{Format: "vfat"}
+	},
+	"iso": func(d *virt.Domain, _ *settings) { d.ImageFormat = "iso" },
+	"direct-kernel": func(d *virt.Domain, _ *settings) {
+		maps.Copy(d.ImageMeta, map[string]string{"kernel_id": "k", "ramdisk_id": "r"})
+	},
+	"models": func(d *virt.Domain, _ *settings) {
+		maps.Copy(d.ImageMeta, map[string]string{"hw_vif_model": "e1000", "hw_video_model": "vga", "hw_qemu_guest_agent": "yes",
+			"hw_pointer_model": "ps2mouse", "os_command_line": "unused"})
+		d.ExtraSpecs["hw_rng:allowed"] = "False"
+	},
+	"windows":  func(d *virt.Domain, h *settings) { d.ImageMeta["os_type"], h.virtType = "windows", "kvm" },
+	"ovs":      func(d *virt.Domain, _ *settings) { d.VIFs[0].Type, d.VIFs[0].Details = "ovs", nil },
+	"no-root":  func(d *virt.Domain, _ *settings) { d.ImageID, d.ImageFormat = "", "" },
+	"rebooted": func(d *virt.Domain, h *settings) { d.Boots, h.vncListen, h.serial = 7, "", "none" },
+}
+
+func vary(t *testing.T, change func(*virt.Domain, *settings)) (string, error) {
+	t.Helper()
+	wish, host := plain(), plainHost()
+	change(&wish, &host)
+	d := &Driver{cfg: Config{ImagesType: "qcow2"}, host: host}
+	m, err := d.machine(wish)
+	if err != nil {
+		return "", err
+	}
+	return document(m)
+}
+
+func TestDocumentsAreAsKept(t *testing.T) {
+	for name, change := range variants {
+		got, err := vary(t, change)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		path := filepath.Join("testdata", name+".xml")
+		if *update {
+			if err := os.MkdirAll("testdata", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(got+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if got+"\n" != string(want) {
+			t.Errorf("%s differs from %s; -update writes it anew:\n%s", name, path, got)
+		}
+	}
+}
+
+func TestWhatCannotBeWrittenDownIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*virt.Domain, *settings){
+		"an unbound port":       func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "unbound" },
+		"a failed binding":      func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "binding_failed" },
+		"an unknown binding":    func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "hw_veb" },
+		"a binding of nothing":  func(d *virt.Domain, _ *settings) { d.VIFs[0].Details, d.VIFs[0].NetworkID = nil, "" },
+		"an unknown VIF model":  func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_vif_model"] = "carrier-pigeon" },
+		"an unknown video":      func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_video_model"] = "teletype" },
+		"an unknown RNG":        func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_rng_model"] = "dice" },
+		"an unknown bus":        func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_disk_bus"] = "omnibus" },
+		"an unknown firmware":   func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_firmware_type"] = "coreboot" },
+		"secure boot on a BIOS": func(d *virt.Domain, _ *settings) { d.ExtraSpecs["os:secure_boot"] = "required" },
+		"an unknown format":     func(d *virt.Domain, _ *settings) { d.ImageFormat = "vmdk" },
+		"an unknown CPU mode":   func(_ *virt.Domain, h *settings) { h.cpuMode = "abacus" },
+		"no model to choose":    func(_ *virt.Domain, h *settings) { h.cpuMode = "custom" },
+		"too much video memory": func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_video_ram"] = "64" },
+	} {
+		if _, err := vary(t, change); nova.KindOf(err) != nova.Invalid {
+			t.Errorf("%s: %v, want invalid", name, err)
+		}
+	}
+}
+
+func TestTopologyAddsUp(t *testing.T) {
+	for _, c := range []struct {
+		vcpus                int
+		specs                map[string]string
+		sockets, cores, thrs int
+	}{
+		{4, nil, 4, 1, 1}, {4, map[string]string{"hw:cpu_sockets": "1"}, 1, 4, 1}, {8, map[string]string{"hw:cpu_cores": "2", "hw:cpu_threads": "2"}, 2, 2, 2},
+		{4, map[string]string{"hw:cpu_sockets": "3"}, 4, 1, 1}, {4, map[string]string{"hw:cpu_sockets": "2", "hw:cpu_cores": "2"}, 2, 2, 1},
+		{8, map[string]string{"hw:cpu_sockets": "2", "hw:cpu_cores": "2", "hw:cpu_threads": "1"}, 8, 1, 1}, {3, map[string]string{"hw:cpu_cores": "x"}, 3, 1, 1},
+	} {
+		s, k, n := topology(machine{Domain: virt.Domain{VCPUs: c.vcpus, ExtraSpecs: c.specs}})
+		if s != c.sockets || k != c.cores || n != c.thrs || s*k*n != c.vcpus {
+			t.Errorf("%d VCPUs, %v: %d sockets, %d cores, %d threads", c.vcpus, c.specs, s, k, n)
+		}
+	}
+}
+
+func FuzzMark(f *testing.F) {
+	f.Add(`<guest boots="3" dir="/x" root="/dev/vda"/>`)
+	f.Add(`<guest boots="x"/>`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if k, err := parseMark(text); err == nil && k.XMLName.Local != "guest" {
+			t.Errorf("%q is not a mark: %+v", text, k)
+		}
+	})
+}
