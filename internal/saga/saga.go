@@ -171,6 +171,7 @@ func ShardOf(id string) int {
 // the record is woken.
 type Park struct{ For time.Duration }
 
+// Error is the pause in words.
 func (p Park) Error() string { return "waits " + p.For.String() }
 
 // Back is returned by a Do that wants the saga undone as far as the step To, which then
@@ -180,6 +181,7 @@ type Back struct {
 	Cause error
 }
 
+// Error is where to and why.
 func (b Back) Error() string { return fmt.Sprintf("back to %q: %v", b.To, b.Cause) }
 
 // Unwrap is the cause.
