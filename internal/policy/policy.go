@@ -64,8 +64,15 @@ type Options struct {
 	IgnoreScope bool         // [oslo_policy] enforce_scope = false
 	OldDefaults bool         // [oslo_policy] enforce_new_defaults = false
 	DefaultRule string       // [oslo_policy] policy_default_rule; empty is "default"
+	Words       string       // the refusal, with %s for the rule; empty is NovaWords
 	Log         *slog.Logger // nil is silent
 }
+
+// How the two services word a refusal.
+const (
+	NovaWords      = "Policy doesn't allow %s to be performed."
+	PlacementWords = "Policy does not allow %s to be performed."
+)
 
 // Enforcer answers. It may be asked by many goroutines, and reloaded meanwhile.
 type Enforcer struct {
@@ -90,6 +97,9 @@ type compiled struct {
 func New(rules []Rule, o Options) (*Enforcer, error) {
 	if o.DefaultRule == "" {
 		o.DefaultRule = "default"
+	}
+	if o.Words == "" {
+		o.Words = NovaWords
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -145,7 +155,10 @@ func (h Handle) Check(who identity.Who, target Target) error {
 	if h.Allows(who, target) {
 		return nil
 	}
-	return Refusal(h.name)
+	if h.e == nil {
+		return Refusal(h.name)
+	}
+	return h.e.refusal(h.name)
 }
 
 // Allows is Handle and Allows at once, for a name that is not known before.
@@ -159,13 +172,16 @@ func (e *Enforcer) Check(name string, who identity.Who, target Target) error {
 	if e.Allows(name, who, target) {
 		return nil
 	}
-	return Refusal(name)
+	return e.refusal(name)
 }
 
-// Refusal is the error of Check for a rule.
-func Refusal(name string) error {
-	return nova.Errorf(nova.Forbidden, "Policy doesn't allow %s to be performed.", name)
+func (e *Enforcer) refusal(name string) error {
+	return nova.Errorf(nova.Forbidden, e.options.Words, name)
 }
+
+// Refusal is the error that Check gives for a rule of Nova's, for a refusal that another
+// room decides in policy's name.
+func Refusal(name string) error { return nova.Errorf(nova.Forbidden, NovaWords, name) }
 
 // IsAdmin says whether the caller is an administrator by the rule context_is_admin.
 func (e *Enforcer) IsAdmin(who identity.Who) bool {

@@ -103,7 +103,11 @@ func TestSettingsBringBackOldDefaultsAndSystemTokens(t *testing.T) {
 }
 
 func TestPlacementIsForServicesAndAdministrators(t *testing.T) {
-	e := enforcer(t, policy.Options{}, policy.Placement()...)
+	e := enforcer(t, policy.Options{Words: policy.PlacementWords}, policy.Placement()...)
+	err := e.Check("placement:usages", identity.Who{UserID: "x"}, mine)
+	if err == nil || err.Error() != "Policy does not allow placement:usages to be performed." {
+		t.Error(err)
+	}
 	for _, r := range policy.Placement() {
 		if !strings.HasPrefix(r.Name, "placement:") {
 			continue
