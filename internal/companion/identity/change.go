@@ -60,7 +60,7 @@ func (s *Server) change(ctx context.Context, decide func(*state, *plan) error) e
 		if err != nil {
 			return err
 		}
-		p := &plan{st: st, touched: map[string]bool{}, expires: s.clock.Now().Add(s.life + 24*time.Hour).UnixMicro()}
+		p := &plan{st: st, touched: map[string]bool{}, expires: s.clock.Now().Add(s.life + grace + time.Hour).UnixMicro()}
 		if err := decide(st, p); err != nil {
 			return err
 		}
@@ -71,10 +71,14 @@ func (s *Server) change(ctx context.Context, decide func(*state, *plan) error) e
 		if errors.Is(err, errRaced) {
 			continue
 		}
+		if s.db.IsDuplicate(err) {
+			// A database may take for equal what we do not, such as "a" and "a ".
+			return nova.Errorf(nova.Conflict, "Conflict occurred attempting to store the resource - Duplicate entry found.")
+		}
 		if err != nil {
 			return fmt.Errorf("write identities: %w", err)
 		}
-		// Whatever the caller did with its context, what was committed must be seen.
+		// What was committed must be seen, also if its caller has gone meanwhile.
 		s.dirty.Store(true)
 		_, err = s.refresh(context.WithoutCancel(ctx))
 		return err
@@ -108,17 +112,33 @@ func (s *Server) write(ctx context.Context, p *plan) error {
 // current is the state to answer from: the one in memory, when it is younger than
 // Config.Refresh and no change of ours is missing in it.
 func (s *Server) current(ctx context.Context) (*state, error) {
-	st := s.state.Load()
-	if st != nil && !s.dirty.Load() && s.clock.Now().UnixMicro()-s.checked.Load() < s.maxAge.Microseconds() {
+	if st := s.young(); st != nil {
 		return st, nil
 	}
-	return s.refresh(ctx)
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if st := s.young(); st != nil {
+		return st, nil // who held the lock has read it for all that waited
+	}
+	return s.readAgain(ctx)
 }
 
-// refresh asks the database what has changed and reads only that.
+func (s *Server) young() *state {
+	if s.dirty.Load() || s.clock.Now().UnixMicro()-s.checked.Load() >= s.maxAge.Microseconds() {
+		return nil
+	}
+	return s.state.Load()
+}
+
+// refresh is the newest state there is.
 func (s *Server) refresh(ctx context.Context) (*state, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	return s.readAgain(ctx)
+}
+
+// readAgain asks the database what has changed and reads only that.
+func (s *Server) readAgain(ctx context.Context) (*state, error) {
 	st := s.state.Load()
 	s.dirty.Store(false) // before the reading: a commit during it must be read again
 	var next *state

@@ -8,17 +8,33 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // hasher keeps and compares secrets. Comparing costs tens of milliseconds on purpose, so
 // only a few go on at a time and the rest of the machine stays with its owner.
 type hasher struct {
-	cost  int
-	slots *semaphore.Weighted
-	dummy string
+	cost    int
+	slots   *semaphore.Weighted
+	waiting atomic.Int64
+	dummy   string
+}
+
+// maxWaiting is how many may wait for their turn; whoever comes then is sent away.
+const maxWaiting = 256
+
+// turn waits for one of the slots. The caller gives it back with h.slots.Release(1).
+func (h *hasher) turn(ctx context.Context) error {
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > maxWaiting {
+		return nova.Errorf(nova.Unavailable, "Too many logins at the same time, please try again later.")
+	}
+	return h.slots.Acquire(ctx, 1)
 }
 
 // The forms of a digest. A password is brought to 64 characters first, since bcrypt
@@ -43,7 +59,7 @@ func shorten(secret string) []byte {
 
 // slow digests a secret that a person may have chosen.
 func (h *hasher) slow(ctx context.Context, secret string) (string, error) {
-	if err := h.slots.Acquire(ctx, 1); err != nil {
+	if err := h.turn(ctx); err != nil {
 		return "", err
 	}
 	defer h.slots.Release(1)
@@ -58,20 +74,23 @@ func (h *hasher) fast(secret string) string {
 	return fastForm + salt + ":" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// same compares a secret with a digest. An empty digest, which is that of a user who is
-// not there or has no password, takes as long as any other.
+// same compares a secret with a digest. Every refusal takes as long as any other: also
+// that of a user who is not there or has no password (an empty digest), and that of a
+// digest which is quick to compare.
 func (h *hasher) same(ctx context.Context, digest, secret string) (bool, error) {
 	if rest, ok := strings.CutPrefix(digest, fastForm); ok {
 		salt, want, _ := strings.Cut(rest, ":")
 		sum := sha256.Sum256([]byte(salt + secret))
 		got := base64.StdEncoding.EncodeToString(sum[:])
-		return subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1, nil
+		if subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1 {
+			return true, nil
+		}
 	}
 	known := strings.HasPrefix(digest, slowForm)
 	if !known {
 		digest = h.dummy
 	}
-	if err := h.slots.Acquire(ctx, 1); err != nil {
+	if err := h.turn(ctx); err != nil {
 		return false, err
 	}
 	defer h.slots.Release(1)

@@ -109,6 +109,20 @@ func TestATokenEndsWhenItsLifeIsOver(t *testing.T) {
 	}
 }
 
+func TestAServiceMaySeeATokenThatHasJustEnded(t *testing.T) {
+	c := newCloud(t)
+	kept, killed := c.demo(), c.demo()
+	c.want(204, "DELETE", "/v3/auth/tokens", killed, "", "X-Subject-Token", killed)
+	c.hand.Advance(71 * time.Hour)
+	service := c.login("nova", servicePassword, onProject("service"))
+	c.want(404, "GET", "/v3/auth/tokens", service, "", "X-Subject-Token", kept)
+	c.want(200, "GET", "/v3/auth/tokens?allow_expired=1", service, "", "X-Subject-Token", kept)
+	c.want(404, "GET", "/v3/auth/tokens?allow_expired=1", service, "", "X-Subject-Token", killed)
+	c.want(401, "GET", "/v3/auth/tokens?allow_expired=1", kept, "", "X-Subject-Token", kept)
+	c.hand.Advance(time.Hour)
+	c.want(404, "GET", "/v3/auth/tokens?allow_expired=1", service, "", "X-Subject-Token", kept)
+}
+
 // killers end the demo user's token in the ways that there are.
 var killers = []struct {
 	name string
@@ -284,7 +298,7 @@ func TestRevocationsAreForgottenWhenNoTokenCanNeedThem(t *testing.T) {
 		c.want(204, "DELETE", "/v3/auth/tokens", token, "", "X-Subject-Token", token)
 	}
 	revoke()
-	c.hand.Advance(49 * time.Hour)
+	c.hand.Advance(74 * time.Hour)
 	revoke()
 	if n := len(c.s.state.Load().revocations); n != 1 {
 		t.Errorf("%d revocations are kept", n)
