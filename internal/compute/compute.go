@@ -58,9 +58,10 @@ type Config struct {
 
 // Agent runs one host.
 type Agent struct {
-	cfg  Config
-	hint chan struct{}
-	news chan nova.Truth
+	cfg   Config
+	ready chan struct{}
+	hint  chan struct{}
+	news  chan nova.Truth
 
 	mu      sync.Mutex
 	working map[string]*work // by server id
@@ -83,7 +84,7 @@ func New(cfg Config) *Agent {
 		cfg.ConfigDriveFormat = "iso9660"
 	}
 	return &Agent{
-		cfg: cfg, hint: make(chan struct{}, 1), news: make(chan nova.Truth, 1024),
+		cfg: cfg, ready: make(chan struct{}), hint: make(chan struct{}, 1), news: make(chan nova.Truth, 1024),
 		working: map[string]*work{}, reached: map[string]int64{},
 	}
 }
@@ -96,11 +97,15 @@ func (a *Agent) Wake() {
 	}
 }
 
+// Ready is closed once the host is announced and its guests are adopted.
+func (a *Agent) Ready() <-chan struct{} { return a.ready }
+
 // Run works until ctx ends. Guests are left as they are.
 func (a *Agent) Run(ctx context.Context) error {
 	if err := a.start(ctx); err != nil {
 		return err
 	}
+	close(a.ready)
 	var wg sync.WaitGroup
 	side := func(fn func(context.Context)) {
 		wg.Add(1)

@@ -1,0 +1,150 @@
+package target
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	api "github.com/kilonova/kilonova/internal/api/compute"
+	"github.com/kilonova/kilonova/internal/conductor"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/placement"
+	"github.com/kilonova/kilonova/internal/policy"
+	"github.com/kilonova/kilonova/internal/scheduler"
+	"github.com/kilonova/kilonova/internal/server"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+// rooms are the parts that are ours.
+type rooms struct {
+	placement *placement.Placement
+	scheduler *scheduler.Scheduler
+	conductor *conductor.Conductor
+	hosts     *hosts
+}
+
+// Settings are the options of nova.conf that this release honours.
+type Settings struct {
+	API    api.Settings
+	Limits server.Limits
+
+	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
+	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`
+
+	CPURatio    float64       `conf:"DEFAULT.initial_cpu_allocation_ratio" default:"4.0" min:"0.1" help:"How many VCPUs are offered for each processor of a new host."`
+	RAMRatio    float64       `conf:"DEFAULT.initial_ram_allocation_ratio" default:"1.0" min:"0.1" help:"How much memory is offered for what a new host has."`
+	DiskRatio   float64       `conf:"DEFAULT.initial_disk_allocation_ratio" default:"1.0" min:"0.1" help:"How much disk is offered for what a new host has."`
+	ReservedRAM int64         `conf:"DEFAULT.reserved_host_memory_mb" default:"512" min:"0" help:"Memory of a host that is not offered, in MiB."`
+	StopTimeout time.Duration `conf:"DEFAULT.shutdown_timeout" default:"60" help:"How long a guest may take to shut down cleanly."`
+	MaxAttempts int           `conf:"scheduler.max_attempts" default:"3" min:"1" help:"On how many hosts the build of a server is tried."`
+	SubsetSize  int           `conf:"filter_scheduler.host_subset_size" default:"1" min:"1" help:"One of this many best hosts is chosen at random."`
+	ConfigDrive string        `conf:"DEFAULT.config_drive_format" default:"iso9660" choices:"iso9660,vfat" help:"Format of config drives."`
+}
+
+func startPlacement(ctx context.Context, c *Cloud) error {
+	c.placement = placement.New(c.store)
+	return c.placement.Refresh(ctx)
+}
+
+// refreshEvery is how old the scheduler's view of hosts may be. It looks again before it
+// says that no host is valid.
+const refreshEvery = 2 * time.Second
+
+func startScheduler(ctx context.Context, c *Cloud) error {
+	c.scheduler = scheduler.New(scheduler.Config{
+		Store: c.store, Placement: c.placement, Clock: c.opt.Clock,
+		DownAfter: time.Duration(c.opt.Settings.API.DownAfter) * time.Second, SubsetSize: c.opt.Settings.SubsetSize,
+	})
+	c.run("scheduler", func(ctx context.Context) error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-c.opt.Clock.After(refreshEvery):
+			}
+			if err := c.scheduler.Refresh(ctx); err != nil && ctx.Err() == nil {
+				c.opt.Log.Warn("scheduler: refresh", "error", err)
+			}
+		}
+	})
+	return c.scheduler.Refresh(ctx)
+}
+
+func startConductor(ctx context.Context, c *Cloud) error {
+	s := c.opt.Settings
+	c.conductor = conductor.New(conductor.Config{
+		Store: c.store, Clock: c.opt.Clock, Log: c.opt.Log, Scheduler: c.scheduler, Accounts: c.placement,
+		WakeHost: func(host string) { c.bus.Wake(computeTopic, host) },
+		Owner:    c.state.secrets.Node, Zone: s.API.DefaultZone, MaxAttempts: s.MaxAttempts, StopTimeout: s.StopTimeout,
+		DownAfter: time.Duration(s.API.DownAfter) * time.Second,
+		CPURatio:  s.CPURatio, RAMRatio: s.RAMRatio, DiskRatio: s.DiskRatio, ReservedRAM: s.ReservedRAM,
+	})
+	if err := c.reportIn(ctx, "nova-conductor"); err != nil {
+		return err
+	}
+	if err := c.reportIn(ctx, "nova-scheduler"); err != nil {
+		return err
+	}
+	c.run("conductor", c.conductor.Run)
+	return nil
+}
+
+// reportIn makes a control service known, and keeps it alive while the cloud runs.
+func (c *Cloud) reportIn(ctx context.Context, binary string) error {
+	num, err := c.store.NextNumber(ctx, "services")
+	if err != nil {
+		return err
+	}
+	var sv nova.Service
+	beat := func(ctx context.Context) error {
+		return c.store.Update(ctx, func(t *store.Tx) (err error) {
+			now := t.Now()
+			sv, err = t.Services().Ensure(nova.Service{
+				ID: uuid.NewString(), Num: num, Host: hostname(), Binary: binary, Zone: c.opt.Settings.API.InternalZone,
+				CreatedAt: now, UpdatedAt: now, SeenAt: now,
+			})
+			if err != nil {
+				return err
+			}
+			return t.Services().Seen([]string{sv.ID}, now)
+		})
+	}
+	if err := beat(ctx); err != nil {
+		return err
+	}
+	c.run(binary, func(ctx context.Context) error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-c.opt.Clock.After(10 * time.Second):
+			}
+			if err := beat(ctx); err != nil && ctx.Err() == nil {
+				c.opt.Log.Warn("sign of life", "service", binary, "error", err)
+			}
+		}
+	})
+	return nil
+}
+
+func startAPI(_ context.Context, c *Cloud) error {
+	rules, err := policy.New(policy.Nova(), policy.Options{Log: c.opt.Log})
+	if err != nil {
+		return err
+	}
+	if err := rules.Load(append([]string{c.opt.Settings.PolicyFile}, c.opt.Settings.PolicyDirs...)...); err != nil {
+		return err
+	}
+	room := server.New(server.Config{
+		Store: c.store, Clock: c.opt.Clock, Ops: c.conductor, Images: c.glance, Limits: c.opt.Settings.Limits,
+	})
+	a, err := api.New(api.Config{
+		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Images: c.glance, Consoles: c.hosts,
+		Clock: c.opt.Clock, Log: c.opt.Log, Settings: c.opt.Settings.API,
+	})
+	if err != nil {
+		return err
+	}
+	return c.serve("compute API", computePort, a.Handler())
+}
