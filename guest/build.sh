@@ -97,7 +97,7 @@ unpack() { # role, directory
 
 # install_programs takes only the programs and libraries that run in the guest.
 install_programs() {
-	local from=$work/guest to=$work/root applet lib program
+	local from=$work/guest to=$work/root applet lib loader paths program
 	install -D "$(find "$from" -path '*/bin/busybox' -type f)" "$to/bin/busybox"
 	for applet in $("$to/bin/busybox" --list-full); do
 		mkdir -p "$to/${applet%/*}"
@@ -106,8 +106,8 @@ install_programs() {
 	install -D -t "$to/usr/sbin" "$from/usr/sbin/dropbear"
 	install -D -t "$to/usr/bin" "$from/usr/bin/dropbearkey"
 
-	local loader=$(find "$from" -name 'ld-linux-x86-64.so.2' | sort | head -n 1)
-	local paths=$(find "$from" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+	loader=$(find "$from" -name 'ld-linux-x86-64.so.2' | sort | head -n 1)
+	paths=$(find "$from" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
 	install -D "$loader" "$to/lib64/ld-linux-x86-64.so.2"
 	for program in usr/sbin/dropbear usr/bin/dropbearkey; do
 		for lib in $("$loader" --library-path "$paths" --list "$to/$program" | awk '$2 == "=>" { print $3 }'); do
