@@ -136,7 +136,7 @@ func (d *Driver) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	if r.Err != nil {
 		return nil, failure(r.Err, id, "download")
 	}
-	return checked(r.Body.(io.ReadCloser), r.Header.Get("Content-MD5"), id), nil
+	return checked(r.Body, r.Header.Get("Content-MD5"), id), nil
 }
 
 // Create records an image without bytes, under img.ID where that is set.
