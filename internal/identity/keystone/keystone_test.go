@@ -185,11 +185,13 @@ func TestTheCacheForgetsWhatWasUsedLeast(t *testing.T) {
 
 func TestAKeystoneThatMisbehavesIsUnavailable(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
-		"500":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
-		"403":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
-		"401":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
-		"no JSON":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"403": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
+		"401": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		},
+		"no JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(200)
 			_, _ = io.Copy(w, strings.NewReader(strings.Repeat("[", maxAnswer+1)))
