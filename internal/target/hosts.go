@@ -116,7 +116,7 @@ func fakeHosts(c *Cloud) (map[string]virt.Driver, error) {
 }
 
 func libvirtHost(c *Cloud) (map[string]virt.Driver, error) {
-	d, err := libvirt.New(libvirt.Config{
+	d, err := libvirt.New(c.ctx, libvirt.Config{
 		URI: c.opt.LibvirtURI, StateDir: filepath.Join(c.state.dir, "instances"), Hostname: hostname(), HostIP: c.opt.Listen,
 		Images: c.glance, Clock: c.opt.Clock, Log: c.opt.Log,
 	})

@@ -78,17 +78,17 @@ func (d *Disk) load(path string) error {
 }
 
 func (d *Disk) read(file io.Reader) error {
-	r := bufio.NewReaderSize(file, 1<<16)
+	r := bufio.NewReaderSize(file, maxLine)
 	for n := 1; ; n++ {
-		line, err := r.ReadBytes('\n')
+		line, err := r.ReadSlice('\n')
 		if err == io.EOF {
 			return nil // a last line without an end was never told to anybody
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("line %d: %w", n, err)
 		}
 		var g guest
-		if len(line) > maxLine || json.Unmarshal(line, &g) != nil || g.ID == "" {
+		if json.Unmarshal(line, &g) != nil || g.ID == "" {
 			return fmt.Errorf("line %d is not a guest", n)
 		}
 		of := d.host(g.Host)

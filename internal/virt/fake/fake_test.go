@@ -2,6 +2,7 @@ package fake
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -171,6 +172,24 @@ func TestATornLastLineIsForgottenAndATornMiddleIsRefused(t *testing.T) {
 	if _, err := Open(dir); err == nil {
 		t.Fatal("a broken file was taken")
 	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"host":"fake","id":"a","power":1}` + "\n"))
+	f.Add([]byte(`{"host":"fake","id":"a","gone":true}` + "\n{"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := &Disk{hosts: map[string]*guests{}}
+		if d.read(bytes.NewReader(b)) != nil {
+			return
+		}
+		for _, of := range d.hosts {
+			for id, g := range of.byID {
+				if id == "" || id != g.ID || g.Gone {
+					t.Fatalf("%q is kept as %+v", id, g)
+				}
+			}
+		}
+	})
 }
 
 // TestGuestsOutliveAKilledProcess runs this test once more as a child, which makes guests

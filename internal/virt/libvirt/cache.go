@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/sys/unix"
 
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/image"
@@ -64,6 +65,10 @@ func (c *cache) get(ctx context.Context, id, sum, claimed string, size int64) (b
 		}
 	}
 	if err != nil {
+		return base{}, fmt.Errorf("image %s: %w", id, err)
+	}
+	now := c.clock.Now()
+	if err := os.Chtimes(path, now, now); err != nil { // keeps evict away
 		return base{}, fmt.Errorf("image %s: %w", id, err)
 	}
 	if err := b.info.Safe(claimed, imagefmt.Limits{}); err != nil {
@@ -162,4 +167,54 @@ func (c *cache) sweep() {
 			os.Remove(p)
 		}
 	}
+}
+
+// evict removes images that no guest in the folder beside needs and that nobody asked for
+// since the time. It answers how many went.
+func (c *cache) evict(since time.Time) (int, error) {
+	disks, err := filepath.Glob(filepath.Join(filepath.Dir(c.dir), "*-*-*-*-*", rootFile+"*"))
+	if err != nil {
+		return 0, err
+	}
+	used := map[string]bool{}
+	for _, path := range disks {
+		b, err := inspect(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		used[b.info.BackingFile] = true
+	}
+	bases, err := os.ReadDir(c.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	gone := 0
+	for _, e := range bases {
+		path := filepath.Join(c.dir, e.Name())
+		var st unix.Stat_t
+		if used[path] || unix.Stat(path, &st) != nil || st.Nlink > 1 || !time.Unix(st.Mtim.Unix()).Before(since) {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return gone, err
+		}
+		gone++
+	}
+	return gone, nil
+}
+
+// EvictImages removes cached images that no guest uses and nobody asked for in the time
+// (remove_unused_original_minimum_age_seconds). It answers how many went.
+func (d *Driver) EvictImages(ctx context.Context, unused time.Duration) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := d.cache.evict(d.cfg.Clock.Now().Add(-unused))
+	if err != nil {
+		return n, fmt.Errorf("image cache: %w", err)
+	}
+	return n, nil
 }

@@ -83,6 +83,9 @@ func makeFeatures(m machine, d *doc) error {
 	if m.secureBoot() {
 		f.SMM = &libvirtxml.DomainFeatureSMM{State: "on"}
 	}
+	if m.host.tbCacheMiB > 0 && m.host.virtType == "qemu" {
+		f.TCG = &libvirtxml.DomainFeatureTCG{TBCache: &libvirtxml.DomainFeatureTCGTBCache{Unit: "MiB", Size: uint(m.host.tbCacheMiB)}}
+	}
 	d.Features = f
 	return nil
 }

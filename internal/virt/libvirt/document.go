@@ -26,6 +26,7 @@ type settings struct {
 	cpuMode     string
 	cpuModels   []string
 	cpuFlags    []string
+	tbCacheMiB  int
 	machineType string
 	cache       string // of disks
 	discard     string

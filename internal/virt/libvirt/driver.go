@@ -64,6 +64,7 @@ type Config struct {
 	CPUMode     string   // cpu_mode; empty is host-model on kvm and none on qemu
 	CPUModels   []string // cpu_models, for cpu_mode custom
 	CPUFlags    []string // cpu_model_extra_flags
+	TBCacheMiB  int      // tb_cache_size, for virt_type qemu; 0 is QEMU's own
 	MachineType string   // hw_machine_type; empty is pc
 	ImagesType  string   // images_type: qcow2 or raw; empty is qcow2
 	DiskCache   string   // disk_cachemodes, for files; empty is none where that works
@@ -93,8 +94,8 @@ type Driver struct {
 }
 
 // New makes a driver. It does not need the daemon yet: calls fail as nova.Unavailable
-// until that answers. Close ends it.
-func New(cfg Config) (*Driver, error) {
+// until that answers. Close ends it; when ctx ends before, events and downloads end.
+func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
@@ -108,12 +109,12 @@ func New(cfg Config) (*Driver, error) {
 		}
 	}
 	dial := func() (net.Conn, error) { return net.DialTimeout("unix", cfg.Socket, dialTimeout) }
-	life, end := context.WithCancel(context.Background())
+	life, end := context.WithCancel(ctx)
 	d := &Driver{cfg: cfg, end: end, over: make(chan struct{}), host: settings{
 		virtType: cfg.VirtType, arch: arch(), cpuMode: cfg.CPUMode, cpuModels: cfg.CPUModels, cpuFlags: cfg.CPUFlags,
 		machineType: cfg.MachineType, cache: cfg.DiskCache, discard: cfg.DiskDiscard, rngPath: cfg.RNGPath,
 		statsPeriod: cfg.StatsPeriod, vncListen: cfg.VNCListen, pointer: cfg.Pointer, dir: cfg.StateDir,
-		serial: cfg.Serial,
+		serial: cfg.Serial, tbCacheMiB: cfg.TBCacheMiB,
 	}}
 	d.pool = newPool(dial, cfg.URI, cfg.Connections, cfg.Clock)
 	d.hub = newHub(d.pool)

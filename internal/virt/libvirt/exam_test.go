@@ -30,7 +30,7 @@ func (h host) Reopen() virt.Driver { return open(h.t, h.daemon, h.cfg) }
 
 func open(t testing.TB, daemon *libvirttest.Daemon, cfg Config) host {
 	t.Helper()
-	d, err := New(cfg)
+	d, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

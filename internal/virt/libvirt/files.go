@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,9 @@ func (d *Driver) makeFiles(ctx context.Context, m machine) error {
 		if err := d.once(filepath.Join(m.folder(), k.file), func(part string) error {
 			return d.makeDisk(ctx, m, k, part)
 		}); err != nil {
+			return fmt.Errorf("guest %s: %s: %w", m.ID, k.file, err)
+		}
+		if err := grow(ctx, m, k); err != nil {
 			return fmt.Errorf("guest %s: %s: %w", m.ID, k.file, err)
 		}
 	}
@@ -106,6 +110,28 @@ func makeRoot(ctx context.Context, m machine, k disk, b base, part string) error
 		return fmt.Errorf("qemu-img convert: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return os.Truncate(part, (size+511)/512*512)
+}
+
+// grow makes a root disk that was there larger when the flavor's now is. It never makes
+// one smaller: what lies behind the end would be lost.
+func grow(ctx context.Context, m machine, k disk) error {
+	if k.role != rootDisk || k.device == "cdrom" || m.RootGiB == 0 {
+		return nil
+	}
+	path := filepath.Join(m.folder(), k.file)
+	b, err := inspect(path)
+	size := m.RootGiB * gib
+	if err != nil || b.info.VirtualSize >= size {
+		return err
+	}
+	if k.format == "raw" {
+		return os.Truncate(path, size)
+	}
+	out, err := exec.CommandContext(ctx, "qemu-img", "resize", "-q", "-f", k.format, path, strconv.FormatInt(size, 10)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("qemu-img resize: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 // linkImage puts a kernel or ramdisk into the guest's folder.

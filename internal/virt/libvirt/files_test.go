@@ -305,6 +305,70 @@ func TestARootDiskIsNeverSmallerThanItsImage(t *testing.T) {
 	}
 }
 
+func TestARootDiskGrowsAndNeverShrinks(t *testing.T) {
+	m := machine{Domain: virt.Domain{ID: uuid.NewString(), RootGiB: 1}, host: settings{dir: t.TempDir()}}
+	if err := os.MkdirAll(m.folder(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tool(t, "qemu-img", "--version")
+	path := filepath.Join(m.folder(), rootFile)
+	for _, format := range []string{"qcow2", "raw"} {
+		if err := writeParts(path, gib, nil); err != nil {
+			t.Fatal(err)
+		}
+		if format == "qcow2" {
+			if err := writeOverlay(path, filepath.Join(m.folder(), "none"), "raw", gib); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(m.folder(), "none"), make([]byte, 512), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, step := range []struct{ wish, want int64 }{{1, 1}, {3, 3}, {2, 3}, {0, 3}} {
+			m.RootGiB = step.wish
+			if err := grow(t.Context(), m, disk{role: rootDisk, file: rootFile, format: format, device: "disk"}); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := inspect(path); err != nil || b.info.VirtualSize != step.want*gib {
+				t.Fatalf("%s of %d GiB: %+v, %v", format, step.wish, b.info, err)
+			}
+		}
+	}
+}
+
+func TestOnlyUnusedImagesAreEvicted(t *testing.T) {
+	used, unused, linked := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	raw := make([]byte, 4096)
+	c := newCache(t, virttest.Images{More: map[string][]byte{used: raw, unused: raw, linked: raw}})
+	folder := filepath.Join(filepath.Dir(c.dir), uuid.NewString())
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	bases := map[string]base{}
+	for _, id := range []string{used, unused, linked} {
+		b, err := c.get(t.Context(), id, "", "raw", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bases[id] = b
+	}
+	if err := writeOverlay(filepath.Join(folder, rootFile), bases[used].path, "raw", gib); err != nil {
+		t.Fatal(err)
+	}
+	if err := linkOrCopy(bases[linked].path, filepath.Join(folder, kernelFile)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.evict(c.clock.Now().Add(-time.Hour)); n != 0 || err != nil {
+		t.Fatalf("%d young images went, %v", n, err)
+	}
+	if n, err := c.evict(c.clock.Now().Add(time.Hour)); n != 1 || err != nil {
+		t.Fatalf("%d images went, %v", n, err)
+	}
+	if _, err := os.Stat(bases[unused].path); err == nil {
+		t.Fatal("the wrong image went")
+	}
+}
+
 func TestAFileThatIsThereIsLeftAlone(t *testing.T) {
 	d, path := &Driver{}, filepath.Join(t.TempDir(), "disk")
 	write := func(text string, err error) func(string) error {

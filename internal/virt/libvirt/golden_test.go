@@ -69,7 +69,7 @@ var variants = map[string]func(*virt.Domain, *settings){
 	"windows":  func(d *virt.Domain, h *settings) { d.ImageMeta["os_type"], h.virtType = "windows", "kvm" },
 	"ovs":      func(d *virt.Domain, _ *settings) { d.VIFs[0].Type, d.VIFs[0].Details = "ovs", nil },
 	"no-root":  func(d *virt.Domain, _ *settings) { d.ImageID, d.ImageFormat = "", "" },
-	"rebooted": func(d *virt.Domain, h *settings) { d.Boots, h.vncListen, h.serial = 7, "", "none" },
+	"rebooted": func(d *virt.Domain, h *settings) { d.Boots, h.vncListen, h.serial, h.tbCacheMiB = 7, "", "none", 64 },
 }
 
 func vary(t *testing.T, change func(*virt.Domain, *settings)) (string, error) {

@@ -3,6 +3,7 @@ package libvirt
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/vishvananda/netlink"
 
 	"github.com/kilonova/kilonova/internal/image"
 	"github.com/kilonova/kilonova/internal/nova"
@@ -182,6 +184,45 @@ func TestAMissingBridgeIsNamed(t *testing.T) {
 	}
 	if all, err := h.List(soon(t)); err != nil || len(all) != 0 {
 		t.Fatalf("left are %+v, %v", all, err)
+	}
+}
+
+func TestRawDisksBoot(t *testing.T) {
+	h := onDaemon(t, libvirttest.Start(t), func(c *Config) { c.ImagesType = "raw" })
+	d := virttest.Domain()
+	if _, err := h.Ensure(soon(t), d); err != nil {
+		t.Fatal(err)
+	}
+	h.says(t, d.ID, virttest.Greeting, 1)
+}
+
+func TestAPortIsPluggedIntoItsBridge(t *testing.T) {
+	h := onDaemon(t, libvirttest.Start(t))
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("kvt%d", os.Getpid())}}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		t.Skipf("SKIPPED: no bridge can be made here: %v", err)
+	}
+	defer netlink.LinkDel(bridge)
+	d := virttest.Domain()
+	d.VIFs = plain().VIFs
+	d.VIFs[0].Details = map[string]string{"bridge_name": bridge.Name}
+	d.VIFs[0].DeviceName = fmt.Sprintf("kvp%d", os.Getpid())
+	if _, err := h.Ensure(soon(t), d); err != nil {
+		t.Fatal(err)
+	}
+	tap, err := netlink.LinkByName(d.VIFs[0].DeviceName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	br, err := netlink.LinkByName(bridge.Name)
+	if err != nil || tap.Attrs().MasterIndex != br.Attrs().Index || tap.Attrs().MTU != 1450 {
+		t.Fatalf("the tap is %+v, the bridge %+v, %v", tap.Attrs(), br, err)
+	}
+	if err := h.Destroy(soon(t), d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := netlink.LinkByName(d.VIFs[0].DeviceName); err == nil {
+		t.Fatal("the tap outlives its guest")
 	}
 }
 
