@@ -79,7 +79,7 @@ func portKind() *kind {
 			attr{name: "fixed_ips", on: both, check: wants},
 			attr{name: "device_id", on: both, check: nullIs("", text(255))},
 			attr{name: "device_owner", on: both, check: nullIs("", text(255))},
-			attr{name: "security_groups", on: both, check: orNull(set(20, anUUID))},
+			attr{name: "security_groups", on: both, check: orNull(list(50, anUUID))},
 			attr{name: "allowed_address_pairs", on: both, check: nullIs([]any{}, pairs)},
 			attr{name: "port_security_enabled", on: both, check: boolean},
 			attr{name: "extra_dhcp_opts", on: both, check: nullIs([]any{}, list(20, option))},
@@ -243,7 +243,9 @@ func (c *change) settleGroups(p *port, in input) error {
 	case sent:
 		want = []string{}
 		for _, id := range ids {
-			want = append(want, id.(string))
+			if !slices.Contains(want, id.(string)) {
+				want = append(want, id.(string))
+			}
 		}
 	case p.Revision == 0 && p.CreatedAt == "" && p.PortSecurity && p.ProjectID != "" &&
 		!strings.HasPrefix(p.DeviceOwner, "network:"):

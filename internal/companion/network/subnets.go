@@ -137,9 +137,16 @@ func updateSubnet(c *change, id string, in input) (thing, error) {
 		return nil, err
 	}
 	was := *s
-	s.Pools = slices.Clone(s.Pools)
-	if in.has("allocation_pools") {
-		s.Pools = nil
+	// A decoder writes through pointers and into slices, which was shares.
+	for name, clear := range map[string]func(){
+		"gateway_ip":       func() { s.Gateway = nil },
+		"allocation_pools": func() { s.Pools = nil },
+		"dns_nameservers":  func() { s.DNS = nil },
+		"host_routes":      func() { s.Routes = nil },
+	} {
+		if in.has(name) {
+			clear()
+		}
 	}
 	if err := in.into(s); err != nil {
 		return nil, err
