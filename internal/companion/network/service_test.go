@@ -78,15 +78,25 @@ func start(t *testing.T) *cloud {
 	return c
 }
 
+// newRequest is a request of the member of project a.
+func newRequest(method, path, body string) *http.Request {
+	r := httptest.NewRequest(method, "http://net:9696"+path, strings.NewReader(body))
+	r.Header.Set("X-Auth-Token", "a")
+	return r
+}
+
+func (c *cloud) serve(r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	c.h.ServeHTTP(w, r)
+	return w
+}
+
 // ask sends a request and answers the status and the document.
 func (c *cloud) ask(token, method, path, body string) (int, map[string]any) {
 	c.t.Helper()
-	r := httptest.NewRequest(method, "http://net:9696"+path, strings.NewReader(body))
-	if token != "" {
-		r.Header.Set("X-Auth-Token", token)
-	}
-	w := httptest.NewRecorder()
-	c.h.ServeHTTP(w, r)
+	r := newRequest(method, path, body)
+	r.Header.Set("X-Auth-Token", token)
+	w := c.serve(r)
 	out := map[string]any{}
 	if w.Body.Len() > 0 {
 		if err := json.NewDecoder(bytes.NewReader(w.Body.Bytes())).Decode(&out); err != nil {
