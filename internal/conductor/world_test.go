@@ -18,7 +18,6 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/saga"
-	"github.com/kilonova/kilonova/internal/saga/sagatest"
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
@@ -266,4 +265,3 @@ func (w *world) settled(id string, want nova.VMState) {
 		w.t.Fatal(err)
 	}
 }
-
