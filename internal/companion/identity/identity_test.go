@@ -27,7 +27,7 @@ const (
 // cloud is a service over a database file, spoken to over HTTP.
 type cloud struct {
 	t    testing.TB
-	path string
+	path string // empty: a server's database
 	db   *sqldb.DB
 	hand *clock.Hand
 	s    *Server
@@ -75,6 +75,10 @@ func bootstrap() Bootstrap {
 
 func (c *cloud) restart() {
 	c.t.Helper()
+	if c.path == "" {
+		c.s = c.serve(c.db)
+		return
+	}
 	if err := c.db.Close(); err != nil {
 		c.t.Fatal(err)
 	}

@@ -32,8 +32,9 @@ var resources = []struct {
 		[]string{`{}`, `{"name":"x"}`, `{"type":""}`}, false, ""},
 }
 
-func TestEveryResourceIsMadeListedChangedAndDeleted(t *testing.T) {
-	c := newCloud(t)
+func TestEveryResourceIsMadeListedChangedAndDeleted(t *testing.T) { everyResource(t, newCloud(t)) }
+
+func everyResource(t *testing.T, c *cloud) {
 	admin, demo := c.admin(), c.demo()
 	for _, r := range resources {
 		t.Run(r.one, func(t *testing.T) {
@@ -280,8 +281,9 @@ func TestRegionsAndEndpointsReferToWhatIsThere(t *testing.T) {
 	c.want(404, "GET", "/v3/endpoints/"+e, admin, "")
 }
 
-func TestADomainTakesEverythingInItAlong(t *testing.T) {
-	c := newCloud(t)
+func TestADomainTakesEverythingInItAlong(t *testing.T) { wholeDomain(t, newCloud(t)) }
+
+func wholeDomain(t *testing.T, c *cloud) {
 	admin := c.admin()
 	d := c.want(201, "POST", "/v3/domains", admin, `{"domain":{"name":"d"}}`).str("domain.id")
 	in := func(one, name string) string {

@@ -241,8 +241,9 @@ func TestTokensLiveThroughARestartAndARotationOfKeys(t *testing.T) {
 	}
 }
 
-func TestTwoProcessesOnOneDatabaseAgree(t *testing.T) {
-	c := newCloud(t)
+func TestTwoProcessesOnOneDatabaseAgree(t *testing.T) { twoProcesses(t, newCloud(t)) }
+
+func twoProcesses(t *testing.T, c *cloud) {
 	other := c.serve(c.db)
 	alive := func(s *Server, token string) bool {
 		return ask(t, s.Handler(), "GET", "/v3/auth/projects", token, "").code == 200
