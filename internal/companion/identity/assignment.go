@@ -54,12 +54,15 @@ func (q *request) widen(v url.Values, f *assignmentFilter) error {
 	if !v.Has("include_subtree") || !truth(v.Get("include_subtree")) {
 		return nil
 	}
-	p := q.st.project[v.Get("scope.project.id")]
-	if p == nil {
+	root := v.Get("scope.project.id")
+	if root == "" {
 		return invalid("scope.project.id must be specified if include_subtree is also specified.")
 	}
-	for _, below := range q.st.subtree(p)[1:] {
-		f.kinds[targetProject] = append(f.kinds[targetProject], below.ID)
+	// The root may be a domain, which is the project above all of its own.
+	for _, child := range q.st.children[root] {
+		for _, below := range q.st.subtree(child) {
+			f.kinds[targetProject] = append(f.kinds[targetProject], below.ID)
+		}
 	}
 	return nil
 }

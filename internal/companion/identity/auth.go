@@ -192,7 +192,7 @@ func issueToken(q *request) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if !q.st.userIsOn(who.user) {
+	if !q.st.userIsOn(who.user) || !who.user.methodsSuffice(methodsOf(who.methods)) {
 		return reply{}, unauthorized()
 	}
 	c, err := q.claims(who, want)

@@ -54,6 +54,14 @@ func createDomain(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	d, err := q.makeDomain(a)
+	if err != nil {
+		return reply{}, err
+	}
+	return created("domain", q.showDomain(d))
+}
+
+func (q *request) makeDomain(a *attrs) (*domain, error) {
 	d := &domain{ID: newID(), Enabled: true, Options: doc{}}
 	var explicit string
 	a.take("id")
@@ -66,19 +74,15 @@ func createDomain(q *request) (reply, error) {
 	named, err := d.read(a)
 	a.need("name", named)
 	if err = orElse(err, a.err); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	err = q.change(func(st *state, p *plan) error {
+	return d, q.change(func(st *state, p *plan) error {
 		if st.domainByName[d.Name] != nil || st.domain[d.ID] != nil || st.project[d.ID] != nil {
 			return duplicate("domain", "Duplicate name, %s.", d.Name)
 		}
 		domains.add(p, d)
 		return nil
 	})
-	if err != nil {
-		return reply{}, err
-	}
-	return created("domain", q.showDomain(d))
 }
 
 func updateDomain(q *request) (reply, error) {
@@ -86,8 +90,16 @@ func updateDomain(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	d, err := q.alterDomain(a)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok("domain", q.showDomain(d))
+}
+
+func (q *request) alterDomain(a *attrs) (*domain, error) {
 	var d domain
-	err = q.change(func(st *state, p *plan) error {
+	return &d, q.change(func(st *state, p *plan) error {
 		old, err := st.getDomain(q.PathValue("id"))
 		if err != nil {
 			return err
@@ -110,10 +122,6 @@ func updateDomain(q *request) (reply, error) {
 		domains.set(p, &d)
 		return nil
 	})
-	if err != nil {
-		return reply{}, err
-	}
-	return ok("domain", q.showDomain(&d))
 }
 
 // deleteDomain takes everything in the domain with it. It must be disabled first, so
@@ -155,16 +163,19 @@ func deleteDomain(q *request) (reply, error) {
 	return nothing()
 }
 
-// options reads resource options. Those that would need something that we do not do,
-// such as a second factor, are refused rather than kept without effect.
+// options reads resource options. Those that we do not know are refused rather than kept
+// without effect.
 func (a *attrs) options(to *doc, known ...string) {
 	a.object("options", to)
 	for name, raw := range *to {
-		var v bool
+		var v any = new(bool)
+		if name == mfaRules {
+			v = new([][]string)
+		}
 		if !slices.Contains(known, name) {
 			a.fail("options", "the option '%s' is not supported here", name)
-		} else if json.Unmarshal(raw, &v) != nil {
-			a.fail("options", "the option '%s' is not of type 'boolean'", name)
+		} else if json.Unmarshal(raw, v) != nil {
+			a.fail("options", "the option '%s' is not of the right type", name)
 		}
 	}
 }

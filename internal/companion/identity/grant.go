@@ -102,9 +102,10 @@ func (g grantRoute) grant(q *request) (reply, error) {
 		if err != nil || there != nil {
 			return err
 		}
-		if d := st.role[a.RoleID].DomainID; d != "" && !st.inDomain(a, d) {
-			return nova.Errorf(nova.Forbidden,
-				"Role %s is specific to domain %s and cannot be assigned outside of it.", a.RoleID, d)
+		d := st.role[a.RoleID].DomainID
+		if p := st.project[a.TargetID]; d != "" && a.TargetKind == targetProject && p.DomainID != d {
+			return nova.Errorf(nova.Forbidden, "Role %s is specific to domain %s and cannot be assigned to a "+
+				"project of another.", a.RoleID, d)
 		}
 		assignments.add(p, a)
 		return nil
@@ -113,14 +114,6 @@ func (g grantRoute) grant(q *request) (reply, error) {
 		return reply{}, err
 	}
 	return nothing()
-}
-
-// inDomain says whether an assignment's target belongs to the domain.
-func (st *state) inDomain(a *assignment, domainID string) bool {
-	if p := st.project[a.TargetID]; a.TargetKind == targetProject {
-		return p != nil && p.DomainID == domainID
-	}
-	return a.TargetKind == targetDomain && a.TargetID == domainID
 }
 
 func (g grantRoute) revoke(q *request) (reply, error) {

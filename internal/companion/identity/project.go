@@ -117,7 +117,7 @@ func (r *project) read(a *attrs) (named bool, err error) {
 	a.options(&r.Options, "immutable")
 	var isDomain flag
 	if a.flag("is_domain", &isDomain); bool(isDomain) {
-		a.fail("is_domain", "create a domain under /v3/domains")
+		a.fail("is_domain", "a project cannot become a domain")
 	}
 	return named, a.rest(&r.Extra)
 }
@@ -126,6 +126,9 @@ func createProject(q *request) (reply, error) {
 	a, err := q.attrs("project")
 	if err != nil {
 		return reply{}, err
+	}
+	if string(a.m["is_domain"]) == "true" {
+		return q.createAsProject(a)
 	}
 	r := &project{ID: newID(), Enabled: true, Options: doc{}, Tags: list{}}
 	a.take("id")
@@ -211,6 +214,14 @@ func updateProject(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if q.st.domain[q.PathValue("id")] != nil {
+		a.take("is_domain")
+		d, err := q.alterDomain(a)
+		if err != nil {
+			return reply{}, err
+		}
+		return ok("project", q.showAsProject(d))
+	}
 	var r project
 	err = q.change(func(st *state, p *plan) error {
 		old, err := st.getProject(q.PathValue("id"))
@@ -247,7 +258,24 @@ func updateProject(q *request) (reply, error) {
 	return ok("project", q.showProject(&r))
 }
 
+// createAsProject makes a domain through the projects API.
+func (q *request) createAsProject(a *attrs) (reply, error) {
+	for _, name := range []string{"is_domain", "domain_id", "parent_id"} {
+		if raw, _ := a.take(name); name != "is_domain" && raw != nil {
+			a.fail(name, "a project that acts as a domain has none")
+		}
+	}
+	d, err := q.makeDomain(a)
+	if err != nil {
+		return reply{}, err
+	}
+	return created("project", q.showAsProject(d))
+}
+
 func deleteProject(q *request) (reply, error) {
+	if q.st.domain[q.PathValue("id")] != nil {
+		return deleteDomain(q)
+	}
 	err := q.change(func(st *state, p *plan) error {
 		r, err := st.getProject(q.PathValue("id"))
 		if err != nil {

@@ -20,10 +20,10 @@ var resources = []struct {
 			`{"name":"` + strings.Repeat("n", 65) + `"}`, `{"name":"a\u0000b"}`, `{"name":"x","options":{"nope":true}}`,
 			`{"name":"x","explicit_domain_id":"../../etc"}`}, true, `{"enabled":false}`},
 	{"project", "projects", `{"name":"%s","tags":["a","b"]}`, `{"description":"new","tags":[],"color":"red"}`,
-		[]string{`{}`, `{"name":"x","tags":"a"}`, `{"name":"x","tags":["a,b"]}`, `{"name":"x","tags":["a/b"]}`, `{"name":"x","is_domain":true}`,
+		[]string{`{}`, `{"name":"x","tags":"a"}`, `{"name":"x","tags":["a,b"]}`, `{"name":"x","tags":["a/b"]}`, `{"name":"x","is_domain":true,"parent_id":"default"}`,
 			`{"name":"x","description":["d"]}`}, true, ""},
 	{"user", "users", `{"name":"%s","password":"pw","email":"a@b.c"}`, `{"description":"new","color":"red","email":null}`,
-		[]string{`{}`, `{"name":"x","password":7}`, `{"name":"x","options":{"multi_factor_auth_enabled":true}}`, `{"name":"x","enabled":1}`}, true, ""},
+		[]string{`{}`, `{"name":"x","password":7}`, `{"name":"x","options":{"multi_factor_auth_rules":true}}`, `{"name":"x","enabled":1}`}, true, ""},
 	{"group", "groups", `{"name":"%s"}`, `{"description":"new","color":"red"}`, []string{`{}`, `{"name":["x"]}`}, true, ""},
 	{"role", "roles", `{"name":"%s"}`, `{"description":"new","color":"red"}`, []string{`{}`, `{"name":null}`}, true, ""},
 	{"region", "regions", `{"id":"%s"}`, `{"description":"new","color":"red"}`,
@@ -132,6 +132,27 @@ func TestProjectsLieInEachOther(t *testing.T) {
 	if n := c.want(200, "GET", "/v3/projects?parent_id="+ids[0], admin, "").size("projects"); n != 1 {
 		t.Errorf("%d children", n)
 	}
+}
+
+func TestADomainIsAlsoAProject(t *testing.T) {
+	c := newCloud(t)
+	admin := c.admin()
+	a := c.want(201, "POST", "/v3/projects", admin, `{"project":{"name":"d","is_domain":true}}`)
+	one := "/v3/projects/" + a.str("project.id")
+	if a.at("project.is_domain") != true || a.at("project.domain_id") != nil {
+		t.Errorf("%s", a.raw)
+	}
+	c.want(200, "GET", "/v3/domains/"+a.str("project.id"), admin, "")
+	c.want(201, "POST", "/v3/projects", admin, `{"project":{"name":"p","parent_id":"`+a.str("project.id")+`"}}`)
+	if n := c.want(200, "GET", "/v3/projects?is_domain=true", admin, "").size("projects"); n != 2 {
+		t.Errorf("%d domains", n)
+	}
+	c.want(403, "DELETE", one, admin, "")
+	if b := c.want(200, "PATCH", one, admin, `{"project":{"name":"e","enabled":false}}`); b.str("project.name") != "e" {
+		t.Errorf("%s", b.raw)
+	}
+	c.want(204, "DELETE", one, admin, "")
+	c.want(404, "GET", one, admin, "")
 }
 
 func TestTagsOfAProject(t *testing.T) {

@@ -63,6 +63,34 @@ func TestAWrongPasswordAndAnUnknownUserLookTheSame(t *testing.T) {
 	c.want(401, "POST", "/v3/auth/tokens", "", `{"auth":{"identity":{"methods":["totp"]}}}`)
 }
 
+func TestARuleMayAskForTwoMethods(t *testing.T) {
+	c := newCloud(t)
+	admin, one := c.admin(), "/v3/users/"+c.id("users", "demo")
+	id, secret := c.credential(c.demo(), `{"name":"second"}`)
+	first := c.login("demo", demoPassword, "")
+	for _, x := range []struct {
+		options string
+		code    int
+	}{
+		{`{"multi_factor_auth_rules":[["password","application_credential"]]}`, 401},
+		{`{"multi_factor_auth_enabled":false}`, 201}, {`{"multi_factor_auth_enabled":true}`, 401},
+		{`{"multi_factor_auth_rules":[["application_credential"],["password","totp"]]}`, 201},
+		{`{"multi_factor_auth_rules":[["application_credential"]]}`, 401}, {`{"multi_factor_auth_rules":null}`, 201},
+	} {
+		c.want(200, "PATCH", one, admin, `{"user":{"options":`+x.options+`}}`)
+		if a := c.do("POST", "/v3/auth/tokens", "", passwordAuth("demo", demoPassword, "")); a.code != x.code {
+			t.Errorf("%s: %d", x.options, a.code)
+		}
+	}
+	c.want(200, "PATCH", one, admin, `{"user":{"options":{"multi_factor_auth_rules":[["password","application_credential"]]}}}`)
+	both := strings.Replace(passwordAuth("demo", demoPassword, ""), `"methods":["password"],`,
+		`"methods":["password","application_credential"],"application_credential":{"id":"`+id+`","secret":"`+secret+`"},`, 1)
+	if a := c.want(201, "POST", "/v3/auth/tokens", "", both); a.size("token.methods") != 2 {
+		t.Errorf("%s", a.raw)
+	}
+	c.want(401, "POST", "/v3/auth/tokens", "", tokenAuth(first, ""))
+}
+
 func TestALongPasswordCountsToItsEnd(t *testing.T) {
 	c := newCloud(t)
 	long := strings.Repeat("p", 100)

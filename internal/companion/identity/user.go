@@ -1,5 +1,10 @@
 package identity
 
+import (
+	"encoding/json"
+	"slices"
+)
+
 func (q *request) showUser(u *user) map[string]any {
 	known := map[string]any{"id": u.ID, "name": u.Name, "domain_id": u.DomainID, "enabled": u.Enabled,
 		"password_expires_at": nil, "options": u.Options, "links": map[string]any{"self": q.link("users", u.ID)}}
@@ -45,7 +50,7 @@ func (u *user) read(a *attrs) (named bool, err error) {
 	a.flag("enabled", &u.Enabled)
 	// The first three only lift limits that we do not have.
 	a.options(&u.Options, "ignore_change_password_upon_first_use", "ignore_password_expiry",
-		"ignore_lockout_failure_attempts", "lock_password")
+		"ignore_lockout_failure_attempts", "lock_password", mfaRules, mfaEnabled)
 	return named, a.rest(&u.Extra)
 }
 
@@ -229,4 +234,24 @@ func userGroups(q *request) (reply, error) {
 		}
 	}
 	return q.listing("groups", q.filtered(items, "name"))
+}
+
+// The options that ask for several methods at a login.
+const (
+	mfaRules   = "multi_factor_auth_rules"
+	mfaEnabled = "multi_factor_auth_enabled"
+)
+
+// methodsSuffice says whether a login by these methods satisfies one of the user's rules.
+// As in Keystone, a rule asks only for those of its methods that the service has.
+func (u *user) methodsSuffice(used []string) bool {
+	var rules [][]string
+	if string(u.Options[mfaEnabled]) == "false" || json.Unmarshal(u.Options[mfaRules], &rules) != nil || len(rules) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(rules, func(rule []string) bool {
+		return !slices.ContainsFunc(rule, func(m string) bool {
+			return slices.Contains(methodNames, m) && !slices.Contains(used, m)
+		})
+	})
 }
