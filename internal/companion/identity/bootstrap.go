@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // Bootstrap is what a fresh cloud begins with.
@@ -140,7 +141,7 @@ func (f *founder) project(name, about string) string {
 func (f *founder) user(name string) (id string, fresh bool) {
 	digest, told := f.hashes[name]
 	if u := f.st.userByName[nameKey{DefaultDomain, name}]; u != nil {
-		if told {
+		if told && slices.Contains(serviceUsers, name) {
 			row := *u
 			row.PasswordHash = digest
 			f.p.revoke(revokedUser, u.ID)

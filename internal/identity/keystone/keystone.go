@@ -44,6 +44,8 @@ const (
 	maxToken = 8 << 10
 	// maxAnswer bounds what Keystone may send.
 	maxAnswer = 8 << 20
+	// connections bounds those that are open at the same time.
+	connections = 32
 	// patience is how long one question may take, if HTTP does not say.
 	patience = 30 * time.Second
 )
@@ -90,7 +92,8 @@ func set[T comparable](to *T, otherwise T) {
 // tokens in our headers to wherever it leads.
 func hardened(c *http.Client) http.Client {
 	out := http.Client{Timeout: patience}
-	base := http.DefaultTransport
+	var base http.RoundTripper = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, IdleConnTimeout: 90 * time.Second}
 	if c != nil {
 		if c.Timeout != 0 {
 			out.Timeout = c.Timeout

@@ -214,6 +214,27 @@ func TestAKeystoneThatMisbehavesIsUnavailable(t *testing.T) {
 	}
 }
 
+func FuzzAnswer(f *testing.F) {
+	f.Add(`{"token":{"user":{"id":"1","name":"n","domain":{"id":"default"}},"expires_at":"2026-11-22T08:00:00.000000Z","roles":[{"name":"r"}]}}`)
+	f.Add(`{"token":{"system":{"all":true},"project":null,"roles":null}}`)
+	f.Add(`{"token":[]}`)
+	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	k := &Keystone{cfg: Config{Clock: clock.NewHand(now), Remember: memory, RememberBad: time.Second}}
+	f.Fuzz(func(t *testing.T, text string) {
+		var b tokenBody
+		if json.Unmarshal([]byte(text), &b) != nil {
+			return
+		}
+		a := k.judge(b)
+		if a.err == nil && (a.who.UserID == "" || !now.Before(a.who.ExpiresAt) || a.until.After(a.who.ExpiresAt)) {
+			t.Fatalf("%q is taken for %+v until %v", text, a.who, a.until)
+		}
+		if a.until.After(now.Add(memory)) {
+			t.Fatalf("%q is remembered until %v", text, a.until)
+		}
+	})
+}
+
 func BenchmarkAuthenticateAKnownToken(b *testing.B) {
 	p := open(b)
 	token := p.login("demo", onProject("demo"))
