@@ -248,7 +248,7 @@ func (g guest) serve(port int) {
 	g.t.Helper()
 	var l net.Listener
 	g.in(func() (err error) {
-		l, err = net.Listen("tcp4", fmt.Sprintf(":%d", port))
+		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
 		return err
 	})
 	g.t.Cleanup(func() { _ = l.Close() })
@@ -279,7 +279,7 @@ func (g guest) dial(to string, wait time.Duration) net.Conn {
 	g.t.Helper()
 	var conn net.Conn
 	_ = inSpace(g.space, func() (err error) {
-		conn, err = (&net.Dialer{Timeout: wait}).Dial("tcp4", to)
+		conn, err = (&net.Dialer{Timeout: wait}).Dial("tcp", to)
 		return err
 	})
 	return conn

@@ -16,6 +16,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/kilonova/kilonova/internal/companion/network/desired"
 )
@@ -116,6 +117,48 @@ func TestNetworksDoNotMeet(t *testing.T) {
 	three.cannotPing("172.24.4.1", "its network has no router")
 	hostPlace(t).cannotPing("10.0.0.11", "the host is on no inner network")
 	three.canPing("10.0.0.2", "its DHCP server")
+}
+
+func TestIPv6GoesTheSameWay(t *testing.T) {
+	state := smallState(tcpIn(80), desired.Rule{Direction: "ingress", Ethertype: "IPv6", Protocol: "tcp", PortMin: number(80), PortMax: number(80), RemoteGroupID: sgID},
+		desired.Rule{Direction: "egress", Ethertype: "IPv6"})
+	state.Networks[0].Subnets = append(state.Networks[0].Subnets, desired.Subnet{ID: "six", CIDR: "2001:db8::/64", Gateway: "2001:db8::1", IPVersion: 6})
+	for i, a := range []string{"2001:db8::11", "2001:db8::12"} {
+		p := &state.Networks[0].Ports[i]
+		p.FixedIPs = append(p.FixedIPs, desired.FixedIP{SubnetID: "six", Address: a})
+	}
+	leg := &state.Routers[0].Interfaces[0]
+	leg.FixedIPs = append(leg.FixedIPs, desired.FixedIP{SubnetID: "six", Address: "2001:db8::1"})
+	c := newCloud(t, state, Config{})
+	c.pass()
+	one, two := plugA(t, 1), plugA(t, 2)
+	for g, a := range map[guest]string{one: "2001:db8::11/64", two: "2001:db8::12/64"} {
+		g.in(func() error {
+			link, err := netlink.LinkByName("eth0")
+			if err != nil {
+				return err
+			}
+			addr, err := netlink.ParseAddr(a)
+			if err != nil {
+				return err
+			}
+			addr.Flags = unix.IFA_F_NODAD
+			return netlink.AddrAdd(link, addr)
+		})
+	}
+	c.pass()
+	two.serve(80)
+	two.serve(81)
+	if got := one.asks("[2001:db8::12]:80", patience); got != "2001:db8::11" {
+		t.Errorf("open port: came from %q", got)
+	}
+	if got := one.asks("[2001:db8::12]:81", brief); got != "" {
+		t.Errorf("closed port: came from %q", got)
+	}
+	c.change(func(s *desired.State) { s.Networks[0].Ports[0].FixedIPs = s.Networks[0].Ports[0].FixedIPs[:1] })
+	if got := one.asks("[2001:db8::12]:80", brief); got != "" {
+		t.Errorf("an address that it no longer has: came from %q", got)
+	}
 }
 
 func TestSourceNATAndFloatingAddress(t *testing.T) {
