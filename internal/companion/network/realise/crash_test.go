@@ -202,8 +202,10 @@ func TestRunIsWokenByTapsAndHints(t *testing.T) {
 	}
 	plugA(t, 1)
 	want(portID(1) + " true")
+	next := smallState()
+	next.Networks[0].Ports[0].AdminUp = false
 	c.mu.Lock()
-	c.state.Networks[0].Ports[0].AdminUp = false
+	c.state = next
 	c.mu.Unlock()
 	c.changed <- struct{}{}
 	want(portID(1) + " false")
