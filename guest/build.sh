@@ -71,10 +71,16 @@ fetch_packages() {
 		[[ -n $kernel ]] || fail "apt offers no package $meta: is main of Debian among its sources?"
 	fi
 	packages=$(words packages | awk '$1 != "kernel" { print $2 }')
-	mkdir -p "$cache"
-	(cd "$cache" && mkdir -p partial && cd partial && apt_get_download "$kernel" $packages && rm -f ../*.deb && mv ./*.deb ..)
-	rmdir "$cache/partial"
+	rm -rf "$cache.new"
+	mkdir -p "$cache.new"
+	(cd "$cache.new" && apt_get_download "$kernel" $packages)
+	rm -rf "$cache"
+	sha256sum <"$here/packages" >"$cache.new/complete"
+	mv "$cache.new" "$cache"
 }
+
+# have_packages is false for a cache of another list.
+have_packages() { [[ -z ${REFRESH:-} && $(cat "$cache/complete" 2>/dev/null) == "$(sha256sum <"$here/packages")" ]]; }
 
 # apt_get_download tries again after an update: the index of a machine that sleeps names packages that are gone.
 apt_get_download() {
@@ -88,8 +94,8 @@ unpack() { # role, directory
 	local role=$1 dir=$2 package
 	mkdir -p "$dir"
 	for package in $(words packages | awk -v role="$role" '$1 == role { print $2 }'); do
-		[[ $role != kernel ]] || package=linux-image-[0-9]*
-		dpkg-deb -x "$(echo "$cache"/$package'_'*.deb)" "$dir"
+		[[ $role != kernel ]] || package='linux-image-[0-9]*'
+		dpkg-deb -x "$cache"/${package}_*.deb "$dir"
 	done
 }
 
@@ -124,7 +130,8 @@ install_modules() {
 	version=$(ls "$from")
 	find "$from" -name '*.ko.xz' -exec xz -d {} +
 	local -A seen=()
-	local todo=($(words modules))
+	local todo
+	mapfile -t todo < <(words modules)
 	while ((${#todo[@]})); do
 		module=${todo[0]//-/_} todo=("${todo[@]:1}")
 		[[ -z ${seen[$module]:-} ]] || continue
@@ -204,6 +211,8 @@ make_disk() {
 }
 
 [[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] || fail "builds on Debian amd64 only"
+exec 9>"$out/.lock"
+flock 9
 inputs=$(inputs_hash)
 if up_to_date "$inputs"; then
 	echo "$out/$name.qcow2 is up to date"
@@ -214,7 +223,7 @@ need_tools
 work=$(mktemp -d "$out/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cache=$out/packages
-[[ -z ${REFRESH:-} && -d $cache && ! $cache -ot $here/packages ]] || fetch_packages
+have_packages || fetch_packages
 unpack kernel "$work/kernel"
 unpack guest "$work/guest"
 unpack boot "$work/boot"

@@ -78,8 +78,7 @@ says() { # expected, command...
 
 power_button() {
 	bash -c 'exec 3<>/dev/null; printf "system_powerdown\n"; sleep 0.2' | socat - "UNIX-CONNECT:$work/$1.monitor" >/dev/null
-	local tenth
-	for tenth in {1..30}; do
+	for _ in {1..30}; do
 		kill -0 "${vm[$1]}" 2>/dev/null || { unset "vm[$1]" && return; }
 		sleep 0.1
 	done
@@ -130,7 +129,8 @@ nic=virtio-net-pci,netdev=net,mac=fa:16:3e:00:00:01
 
 metadata_service() {
 	write_documents "$work/openstack" 11111111-aaaa-4000-8000-000000000001
-	local port=$(free_port)
+	local port
+	port=$(free_port)
 	boot bios 128 -device "$nic" \
 		-netdev "$(slirp "$port" "" "net=169.254.0.0/16,dhcpstart=169.254.9.9,guestfwd=tcp:169.254.169.254:80-cmd:$work/serve $work/openstack")"
 	check "BIOS, 128 MiB, metadata service: is ready" console bios 20 'kilonova-guest ready: web-1 169.254.9.9'
@@ -158,7 +158,8 @@ config_drive_iso() {
 	write_documents "$work/iso" 11111111-aaaa-4000-8000-000000000002
 	write_network_data "$work/iso" fa:16:3e:00:00:01
 	genisoimage -quiet 2>/dev/null -o "$work/config.iso" -ldots -allow-lowercase -allow-multidot -l -J -r -V config-2 "$work/iso"
-	local port=$(free_port)
+	local port
+	port=$(free_port)
 	cp /usr/share/OVMF/OVMF_VARS_4M.fd "$work/vars.fd"
 	boot uefi 192 -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd -drive "if=pflash,format=raw,file=$work/vars.fd" \
 		-device virtio-scsi-pci -drive "file=$work/config.iso,format=raw,if=none,id=config,readonly=on" -device scsi-cd,drive=config \
@@ -176,7 +177,8 @@ config_drive_fat() {
 	truncate -s 16M "$work/config.fat"
 	mformat -i "$work/config.fat" -v config-2 ::
 	mcopy -s -i "$work/config.fat" "$work/fat/openstack" ::/
-	local port=$(free_port)
+	local port
+	port=$(free_port)
 	boot fat 128 -drive "file=$work/config.fat,format=raw,if=ide" -device "$nic" -netdev "$(slirp "$port")"
 	check "BIOS, 128 MiB, FAT config drive on IDE: is ready" console fat 20 'kilonova-guest ready: web-1 10.0.2.15'
 	check "gzip'ed #cloud-config with runcmd runs" console fat 5 'user data: from web-1'
