@@ -75,7 +75,7 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request, v viewer) error
 }
 
 func noMember(image, project string) error {
-	return faultf(http.StatusNotFound, "%.64q not found in the member list of the image %s.", project, image)
+	return faultf(http.StatusNotFound, "%.64s not found in the member list of the image %s.", project, image)
 }
 
 // findMember loads a member that the viewer may know of.

@@ -40,19 +40,25 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, v viewer, during s
 	if err != nil {
 		return err
 	}
+	// From here on neither the client's leaving nor a panic keeps us from finishing or
+	// undoing.
+	ctx, done := context.WithoutCancel(r.Context()), false
+	defer func() {
+		if !done {
+			s.undo(ctx, id, during)
+		}
+	}()
 	got, err := s.receive(r.Context(), id, r.Body, limit)
-	// From here on the client's leaving must not keep us from finishing or undoing.
-	ctx := context.WithoutCancel(r.Context())
-	if err == nil {
-		err = checkSize(r, got.size)
-	}
-	if err == nil {
-		err = finish(ctx, m, got)
-	}
 	if err != nil {
-		s.undo(ctx, id, during)
 		return err
 	}
+	if err := checkSize(r, got.size); err != nil {
+		return err
+	}
+	if err := finish(ctx, m, got); err != nil {
+		return err
+	}
+	done = true
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
