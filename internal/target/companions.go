@@ -2,14 +2,17 @@ package target
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 
 	companionidentity "github.com/kilonova/kilonova/internal/companion/identity"
 	companionimage "github.com/kilonova/kilonova/internal/companion/image"
 	companionnetwork "github.com/kilonova/kilonova/internal/companion/network"
+	"github.com/kilonova/kilonova/internal/companion/network/realise"
 	"github.com/kilonova/kilonova/internal/identity/keystone"
 	"github.com/kilonova/kilonova/internal/image/glance"
+	"github.com/kilonova/kilonova/internal/network/neutron"
 )
 
 // companions are the small Keystone, Glance and Neutron of the all-in-one, and the clients
@@ -19,6 +22,7 @@ type companions struct {
 	keystone *keystone.Keystone // as the user nova
 	glance   *glance.Driver
 	network  *companionnetwork.Service
+	neutron  *neutron.Driver
 }
 
 // catalog lists what clients find in their tokens.
@@ -103,5 +107,25 @@ func startNetwork(ctx context.Context, c *Cloud) error {
 	if _, err := c.network.Bootstrap(ctx, companionnetwork.External{}); err != nil {
 		return err
 	}
+	c.neutron = neutron.New(neutron.Config{Endpoint: c.url(networkPort), Tokens: c.keystone, HTTP: c.http})
 	return c.serve("network", networkPort, c.network.Handler())
 }
+
+// startDatapath makes the network real on this host. Simulated guests have nothing to plug
+// in, and only root may: there the API is all there is.
+func startDatapath(_ context.Context, c *Cloud) error {
+	if c.opt.Virt == "fake" {
+		return nil
+	}
+	r, err := realise.New(realise.Config{
+		Instance: c.instance(), Host: hostname(), MetadataURL: c.url(metadataPort), MetadataSecret: []byte(c.state.secrets.Metadata),
+	}, c.network, c.network, c.network, c.opt.Clock, c.opt.Log)
+	if err != nil {
+		return err
+	}
+	c.run("data path", r.Run)
+	return nil
+}
+
+// instance tells the things of this cloud from those of another on the same machine.
+func (c *Cloud) instance() string { return fmt.Sprintf("p%d", c.opt.PortOffset) }

@@ -74,7 +74,7 @@ func startScheduler(ctx context.Context, c *Cloud) error {
 func startConductor(ctx context.Context, c *Cloud) error {
 	s := c.opt.Settings
 	c.conductor = conductor.New(conductor.Config{
-		Store: c.store, Clock: c.opt.Clock, Log: c.opt.Log, Scheduler: c.scheduler, Accounts: c.placement,
+		Store: c.store, Clock: c.opt.Clock, Log: c.opt.Log, Scheduler: c.scheduler, Accounts: c.placement, Ports: c.neutron,
 		WakeHost: func(host string) { c.bus.Wake(computeTopic, host) },
 		Owner:    c.state.secrets.Node, Zone: s.API.DefaultZone, MaxAttempts: s.MaxAttempts, StopTimeout: s.StopTimeout,
 		DownAfter: time.Duration(s.API.DownAfter) * time.Second,
@@ -137,10 +137,11 @@ func startAPI(_ context.Context, c *Cloud) error {
 		return err
 	}
 	room := server.New(server.Config{
-		Store: c.store, Clock: c.opt.Clock, Ops: c.conductor, Images: c.glance, Limits: c.opt.Settings.Limits,
+		Store: c.store, Clock: c.opt.Clock, Ops: c.conductor, Images: c.glance, Networks: c.neutron,
+		Limits: c.opt.Settings.Limits,
 	})
 	a, err := api.New(api.Config{
-		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Images: c.glance, Consoles: c.hosts,
+		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Networks: c.neutron, Resolver: c.neutron, Images: c.glance, Consoles: c.hosts,
 		Clock: c.opt.Clock, Log: c.opt.Log, Settings: c.opt.Settings.API,
 	})
 	if err != nil {

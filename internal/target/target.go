@@ -60,7 +60,8 @@ var modules = []module{
 	{"conductor", needs("scheduler", "bus", "network"), startConductor},
 	{"compute", needs("conductor", "image"), startCompute},
 	{"api", needs("conductor", "compute", "keystone", "image", "network"), startAPI},
-	{"up", needs("identity", "image", "network", "placement", "scheduler", "conductor", "compute", "api"), announce},
+	{"datapath", needs("network"), startDatapath},
+	{"up", needs("identity", "image", "network", "placement", "scheduler", "conductor", "compute", "api", "datapath"), announce},
 }
 
 // Cloud is what the modules of one process share: each field is set by one module and read
