@@ -104,6 +104,9 @@ func (st *state) expand(a *assignment) []found {
 	var out []found
 	for _, x := range who {
 		for _, id := range st.implies[a.RoleID] {
+			if r := st.role[id]; r == nil || r.DomainID != "" {
+				continue
+			}
 			y := x
 			if y.roleID = id; id != a.RoleID {
 				y.prior = a.RoleID

@@ -269,6 +269,27 @@ func TestImpliedRoles(t *testing.T) {
 	c.want(403, "DELETE", "/v3/roles/"+reader, admin, "")
 }
 
+func TestADomainsRoleStandsOnlyForWhatItImplies(t *testing.T) {
+	c := newCloud(t)
+	admin := c.admin()
+	mk := func(one, body string) string {
+		return c.want(201, "POST", "/v3/"+one+"s", admin, `{"`+one+`":`+body+`}`).str(one + ".id")
+	}
+	r := mk("role", `{"name":"admin","domain_id":"default"}`)
+	u := mk("user", `{"name":"u","password":"pw"}`)
+	c.want(204, "PUT", "/v3/projects/"+c.id("projects", "demo")+"/users/"+u+"/roles/"+r, admin, "")
+	c.want(401, "POST", "/v3/auth/tokens", "", passwordAuth("u", "pw", onProject("demo")))
+	c.want(201, "PUT", "/v3/roles/"+r+"/implies/"+c.id("roles", "member"), admin, "")
+	a := c.want(201, "POST", "/v3/auth/tokens", "", passwordAuth("u", "pw", onProject("demo")))
+	if got := a.names("token.roles"); got != "member reader" {
+		t.Errorf("roles %q", got)
+	}
+	c.want(403, "GET", "/v3/users", a.head.Get("X-Subject-Token"), "")
+	if n := c.want(200, "GET", "/v3/role_assignments?effective&user.id="+u, admin, "").size("role_assignments"); n != 2 {
+		t.Errorf("%d effective assignments", n)
+	}
+}
+
 func TestRegionsAndEndpointsReferToWhatIsThere(t *testing.T) {
 	c := newCloud(t)
 	admin := c.admin()

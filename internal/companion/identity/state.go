@@ -189,7 +189,8 @@ func (st *state) reaches(a *assignment, sc scope) bool {
 }
 
 // effective is the roles of the user on the scope, implied ones and those of groups
-// included, ordered by name.
+// included, ordered by name. A role that belongs to a domain only stands for what it
+// implies: services know roles by name, and one called "admin" there is not the admin.
 func (st *state) effective(userID string, sc scope) []*role {
 	seen := map[string]bool{}
 	var out []*role
@@ -199,7 +200,7 @@ func (st *state) effective(userID string, sc scope) []*role {
 				continue
 			}
 			for _, id := range st.implies[a.RoleID] {
-				if r := st.role[id]; r != nil && !seen[id] {
+				if r := st.role[id]; r != nil && r.DomainID == "" && !seen[id] {
 					seen[id] = true
 					out = append(out, r)
 				}
