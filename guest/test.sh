@@ -133,24 +133,24 @@ metadata_service() {
 	port=$(free_port)
 	boot bios 128 -device "$nic" \
 		-netdev "$(slirp "$port" "" "net=169.254.0.0/16,dhcpstart=169.254.9.9,guestfwd=tcp:169.254.169.254:80-cmd:$work/serve $work/openstack")"
-	check "BIOS, 128 MiB, metadata service: is ready" console bios 20 'kilonova-guest ready: web-1 169.254.9.9'
+	check "BIOS, 128 MiB, metadata service: is ready" console bios 60 'kilonova-guest ready: web-1 169.254.9.9'
 	seconds_to_ready bios
-	check "user data runs" console bios 5 'user data: user data on web-1'
-	check "user data's end is told" console bios 5 'user data ended with 0'
+	check "user data runs" console bios 20 'user data: user data on web-1'
+	check "user data's end is told" console bios 20 'user data ended with 0'
 	check "SSH as debian" says "debian web-1" log_in "$port" debian 'echo $(id -un) $(hostname)'
 	check "SSH as root" says "0" log_in "$port" root id -u
 	check "host key is the one that the console shows" grep -aqF "$(ssh-keyscan -t ed25519 -p "$port" 127.0.0.1 2>/dev/null | cut -d' ' -f2-)" "$work/bios.log"
 	check "a port can be served" says "hello" log_in "$port" root 'mkdir /tmp/w; echo hello >/tmp/w/a; httpd -p 8080 -h /tmp/w; wget -q -O - http://127.0.0.1:8080/a'
 	echo "device_add virtio-net-pci,id=second" | socat - "UNIX-CONNECT:$work/bios.monitor" >/dev/null
-	check "an interface is seen when it is plugged in" console bios 5 'eth1 was plugged in'
+	check "an interface is seen when it is plugged in" console bios 20 'eth1 was plugged in'
 	check "power button ends it within 3 s" power_button bios
 
 	port=$(free_port)
 	boot bios 96 -device "$nic" \
 		-netdev "$(slirp "$port" "" "net=169.254.0.0/16,dhcpstart=169.254.9.9,guestfwd=tcp:169.254.169.254:80-cmd:$work/serve $work/openstack")"
-	check "same disk, 96 MiB: is ready again" console bios 20 'kilonova-guest ready: web-1 169.254.9.9'
+	check "same disk, 96 MiB: is ready again" console bios 60 'kilonova-guest ready: web-1 169.254.9.9'
 	check "second boot is counted" console bios 1 'boot 2 of this disk'
-	check "user data does not run twice" console bios 5 'user data ran at an earlier boot'
+	check "user data does not run twice" console bios 20 'user data ran at an earlier boot'
 	check "power button ends it within 3 s" power_button bios
 }
 
@@ -164,7 +164,7 @@ config_drive_iso() {
 	boot uefi 192 -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd -drive "if=pflash,format=raw,file=$work/vars.fd" \
 		-device virtio-scsi-pci -drive "file=$work/config.iso,format=raw,if=none,id=config,readonly=on" -device scsi-cd,drive=config \
 		-device "$nic" -netdev "$(slirp "$port" 10.0.2.77)"
-	check "UEFI, 192 MiB, ISO config drive, static address: is ready" console uefi 30 'kilonova-guest ready: web-1 10.0.2.77'
+	check "UEFI, 192 MiB, ISO config drive, static address: is ready" console uefi 60 'kilonova-guest ready: web-1 10.0.2.77'
 	seconds_to_ready uefi
 	check "network_data.json is applied" says "1400 10.0.2.2 fec0::77/64 2" \
 		log_in "$port" debian 'echo $(cat /sys/class/net/eth0/mtu) $(ip route | awk "/^default/ { print \$3 }") $(ip -6 addr show dev eth0 | grep -o fec0::77/64) $(grep -c nameserver /etc/resolv.conf)'
@@ -180,16 +180,16 @@ config_drive_fat() {
 	local port
 	port=$(free_port)
 	boot fat 128 -drive "file=$work/config.fat,format=raw,if=ide" -device "$nic" -netdev "$(slirp "$port")"
-	check "BIOS, 128 MiB, FAT config drive on IDE: is ready" console fat 20 'kilonova-guest ready: web-1 10.0.2.15'
-	check "gzip'ed #cloud-config with runcmd runs" console fat 5 'user data: from web-1'
+	check "BIOS, 128 MiB, FAT config drive on IDE: is ready" console fat 60 'kilonova-guest ready: web-1 10.0.2.15'
+	check "gzip'ed #cloud-config with runcmd runs" console fat 20 'user data: from web-1'
 	check "SSH" says "ok" log_in "$port" debian echo ok
 	check "power button ends it within 3 s" power_button fat
 }
 
 nothing_answers() {
-	check "no DHCP server: the console says so" console alone 25 'no DHCP answer on eth0 after 10 s'
-	check "no metadata: the console says so" console alone 25 'no metadata from http://169.254.169.254 after 10 s'
-	check "it is ready nonetheless" console alone 5 'kilonova-guest ready: kilonova-guest no-address'
+	check "no DHCP server: the console says so" console alone 60 'no DHCP answer on eth0 after 10 s'
+	check "no metadata: the console says so" console alone 60 'no metadata from http://169.254.169.254 after 10 s'
+	check "it is ready nonetheless" console alone 20 'kilonova-guest ready: kilonova-guest no-address'
 }
 
 "$here/build.sh" "$out"
