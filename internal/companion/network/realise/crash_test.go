@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,52 @@ func dieOnce(t *testing.T, cfg Config, from, to desired.State, n int, after bool
 	return true
 }
 
+// refusing is a host on which one verb fails.
+type refusing struct {
+	host
+	verb Verb
+}
+
+func (r refusing) do(a Action) error {
+	if a.Verb == r.verb {
+		return errors.New("refused")
+	}
+	return r.host.do(a)
+}
+
+// TestNoPortComesUpWithoutItsRules also shows that one failure stops nothing else, and
+// that the next pass makes up for it.
+func TestNoPortComesUpWithoutItsRules(t *testing.T) {
+	c := newCloud(t, smallState(), Config{})
+	real := c.r.host
+	c.r.host = refusing{real, SetRules}
+	if err := c.r.Pass(context.Background()); err == nil {
+		t.Error("a failure is not reported")
+	}
+	plugA(t, 1)
+	_ = c.r.Pass(context.Background())
+	if c.up[portID(1)] {
+		t.Error("up without rules")
+	}
+	for verb := range verbs {
+		c.r.host = refusing{real, verb}
+		_ = c.r.Pass(context.Background())
+	}
+	c.r.host = real
+	c.pass()
+	if !c.up[portID(1)] {
+		t.Error("not up with rules")
+	}
+	c.r.host = refusing{real, SetRules}
+	c.mu.Lock()
+	c.state.SecurityGroups[0].Rules = nil
+	c.mu.Unlock()
+	_ = c.r.Pass(context.Background())
+	if !c.up[portID(1)] {
+		t.Error("down because a change of rules failed")
+	}
+}
+
 func TestCleanRemovesAllOfOursAndNothingElse(t *testing.T) {
 	needNetwork(t)
 	before := snapshotOfHost(t)
@@ -173,6 +220,35 @@ func TestCleanRemovesAllOfOursAndNothingElse(t *testing.T) {
 	}
 	if got := snapshotOfHost(t); got != before {
 		t.Errorf("after Clean of both:\n%s\nwant\n%s", got, before)
+	}
+}
+
+func TestNamespacesOfOthersAndOursDoNotDisturbEachOther(t *testing.T) {
+	needNetwork(t)
+	ip, err := exec.LookPath("ip")
+	if err != nil {
+		t.Skip("SKIPPED: no ip")
+	}
+	before := snapshotOfHost(t)
+	c := newCloud(t, tinyState(), Config{})
+	c.pass()
+	for _, args := range [][]string{{"add", "other"}, {"add", "qrouter-other"}, {"exec", routerSpace(rtID), "true"}} {
+		if out, err := exec.Command(ip, append([]string{"netns"}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip netns %v: %v: %s", args, err, out)
+		}
+	}
+	c.pass()
+	c.r.svc.close()
+	if err := Clean(context.Background(), c.r.cfg); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"other", "qrouter-other"} {
+		if out, err := exec.Command(ip, "netns", "del", name).CombinedOutput(); err != nil {
+			t.Errorf("the namespace of another is gone: %s", out)
+		}
+	}
+	if got := snapshotOfHost(t); got != before {
+		t.Errorf("left:\n%s", got)
 	}
 }
 

@@ -46,28 +46,33 @@ func (l *linux) features() (Features, error) {
 	return l.probed, l.err
 }
 
-// watchLinks delivers a hint whenever a link comes, goes or changes.
-func watchLinks(ctx context.Context) (<-chan struct{}, func(), error) {
-	updates := make(chan netlink.LinkUpdate, 64)
-	done := make(chan struct{})
-	if err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{
-		ErrorCallback: func(error) {}, // a lost hint costs one period
-	}); err != nil {
-		return nil, nil, err
+// watchLinks delivers a hint whenever a link comes, goes or changes, until ctx ends. When
+// the kernel had more to say than the socket could hold, it subscribes anew; what was
+// lost meanwhile costs one period.
+func watchLinks(ctx context.Context) (<-chan struct{}, error) {
+	updates, err := subscribe(ctx)
+	if err != nil {
+		return nil, err
 	}
 	hints := make(chan struct{}, 1)
 	go func() {
-		for range updates {
-			select {
-			case hints <- struct{}{}:
-			default:
+		for ; ctx.Err() == nil && err == nil; updates, err = subscribe(ctx) {
+			for range updates {
+				select {
+				case hints <- struct{}{}:
+				default:
+				}
 			}
 		}
 	}()
-	var once sync.Once
-	stop := func() { once.Do(func() { close(done) }) }
-	context.AfterFunc(ctx, stop)
-	return hints, stop, nil
+	return hints, nil
+}
+
+func subscribe(ctx context.Context) (<-chan netlink.LinkUpdate, error) {
+	updates := make(chan netlink.LinkUpdate, 64)
+	return updates, netlink.LinkSubscribeWithOptions(updates, ctx.Done(), netlink.LinkSubscribeOptions{
+		ErrorCallback: func(error) {}, ReceiveBufferSize: 1 << 20,
+	})
 }
 
 func (l *linux) masters() (map[string]string, error) {

@@ -43,8 +43,8 @@ func inSpace(space string, f func() error) error {
 // addSpace makes a namespace. It is marked as ours before it gets its name, so that no
 // crash leaves a named one without its owner's mark.
 func addSpace(space string, group uint32) error {
-	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
-		return err
+	if err := shareDir(); err != nil {
+		return fmt.Errorf("prepare %s: %w", netnsDir, err)
 	}
 	path := filepath.Join(netnsDir, space)
 	done := make(chan error, 1)
@@ -70,6 +70,31 @@ func addSpace(space string, group uint32) error {
 		}()
 	}()
 	return <-done
+}
+
+// shareDir makes the directory of namespaces a shared mount, as ip netns does when it is
+// the first to come. Done later, by ip, it would mount ours a second time below, and
+// their names could never be removed.
+func shareDir() error {
+	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.Open(netnsDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }() // and with it the lock, which ip takes too
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return err
+	}
+	share := func() error { return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "") }
+	if err := share(); !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	if err := unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	return share()
 }
 
 // dropSpace removes a namespace's name; what is in it goes with it.

@@ -123,11 +123,10 @@ func New(cfg Config, source desired.Source, sink desired.Sink, finder desired.Fi
 // Run makes passes until ctx ends: after every hint of the source, after every change of
 // a link, and every few seconds. What it made stays when it ends, so that guests live on.
 func (r *Realiser) Run(ctx context.Context) error {
-	links, stop, err := watchLinks(ctx)
+	links, err := watchLinks(ctx)
 	if err != nil {
 		return fmt.Errorf("watch links: %w", err)
 	}
-	defer stop()
 	defer r.svc.close()
 	var alive time.Time
 	for {
@@ -225,8 +224,9 @@ func (r *Realiser) carry(ctx context.Context, want World) (filtered bool, err er
 	return filtered, nil
 }
 
-// tell reports the ports whose state differs from what was last told. A port is up when
-// its tap is on its bridge and its rules are in place.
+// tell reports the ports whose state differs from what was last told. A port comes up when
+// its tap is on its bridge and its rules are in place; one that is up stays so while a
+// change of the rules fails, because the rules before it still guard it.
 func (r *Realiser) tell(ctx context.Context, plan Plan, filtered bool) error {
 	masters, err := r.host.masters()
 	if err != nil {
@@ -235,9 +235,13 @@ func (r *Realiser) tell(ctx context.Context, plan Plan, filtered bool) error {
 	var errs []error
 	next := map[string]bool{}
 	for _, p := range plan.Taps {
-		up := filtered && p.AdminUp && masters[p.Tap] == p.Bridge
-		if was, known := r.told[p.PortID]; known && was == up {
+		up := p.AdminUp && masters[p.Tap] == p.Bridge
+		was, known := r.told[p.PortID]
+		if known && was == up {
 			next[p.PortID] = up
+			continue
+		}
+		if up && !filtered {
 			continue
 		}
 		if err := r.sink.PortUp(ctx, p.PortID, up); err != nil {
