@@ -37,10 +37,10 @@ var meetings = map[string]string{
 var exceptions = map[string]map[string]string{
 	"clock": {
 		"internal/clock": "it is the clock",
+		"cmd":            "a program tells how long it took",
 		"bench":          "it measures real time",
 	},
 	"environment": {
-		"cmd":                   "it is where the process begins",
 		"internal/store/dbtest": "test support: finds the servers that make test has started",
 	},
 	"log": {

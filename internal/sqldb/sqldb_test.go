@@ -169,8 +169,8 @@ func TestCrossingTransactionsAreRunAgain(t *testing.T) {
 		if got := column(t, db, "SELECT gen FROM things"); !slices.Equal(got, []string{"2", "2"}) {
 			t.Errorf("gens %q", got)
 		}
-		if want := int32(3); db.Dialect() != sqldb.SQLite && runs.Load() != want {
-			t.Errorf("%d runs, want %d: one was run again", runs.Load(), want)
+		if db.Dialect() != sqldb.SQLite && runs.Load() < 3 {
+			t.Errorf("%d runs, want 3 or more: one at least was run again", runs.Load())
 		}
 	})
 }
