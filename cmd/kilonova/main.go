@@ -3,72 +3,15 @@
 // Layer 6: flags and configuration.
 package main
 
-import (
-	"context"
-	"fmt"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
-
-	"github.com/alecthomas/kong"
-
-	"github.com/kilonova/kilonova/internal/conf"
-	"github.com/kilonova/kilonova/internal/target"
-)
+import "github.com/alecthomas/kong"
 
 // version is set by the linker.
 var version = "dev"
 
 type cli struct {
 	Up      upCmd            `cmd:"" help:"Run a whole cloud in the foreground."`
+	Saga    sagaCmd          `cmd:"" help:"See the operations that are under way, and help those that are stuck."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
-}
-
-type upCmd struct {
-	StateDir   string        `required:"" placeholder:"DIR" help:"Where everything is kept. Made when it does not exist; a second start finds everything as it was."`
-	Virt       string        `enum:"fake,libvirt" default:"libvirt" help:"Hypervisor: libvirt boots real guests, fake simulates hosts."`
-	FakeHosts  int           `default:"1" help:"How many hosts to simulate with --virt fake."`
-	FakeDelay  time.Duration `default:"0s" help:"How long each change on a simulated host takes."`
-	Listen     string        `default:"127.0.0.1" help:"Address that the APIs listen on."`
-	PortOffset int           `default:"0" help:"Added to every port, so that two clouds fit on one machine."`
-	Database   string        `placeholder:"URL" help:"Database instead of SQLite in the state directory: postgresql://… or mysql://…"`
-	Bus        string        `placeholder:"URL" help:"Message bus instead of the one within the process: nats://…"`
-	LibvirtURI string        `placeholder:"URI" help:"libvirt connection, when it is not the system's."`
-	ConfigFile []string      `placeholder:"FILE" help:"A nova.conf; may be repeated, later ones win."`
-	Verbose    bool          `short:"v" help:"Log more."`
-}
-
-// Run starts the cloud, says ready, and waits for a signal.
-func (u *upCmd) Run() error {
-	level := slog.LevelInfo
-	if u.Verbose {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	opt := target.Options{
-		StateDir: u.StateDir, Virt: u.Virt, FakeHosts: u.FakeHosts, FakeDelay: u.FakeDelay, Listen: u.Listen,
-		PortOffset: u.PortOffset, Database: u.Database, Bus: u.Bus, LibvirtURI: u.LibvirtURI, Log: log,
-	}
-	warnings, err := conf.Load(&opt.Settings, conf.Sources{Files: u.ConfigFile, Environ: conf.Environ()})
-	for _, w := range warnings {
-		log.Warn("configuration", "warning", w)
-	}
-	if err != nil {
-		return err
-	}
-	begun := time.Now()
-	c, err := target.Start(ctx, "up", opt)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("ready in %s: clouds kilonova (admin) and demo are in %s/clouds.yaml\n",
-		time.Since(begun).Round(time.Millisecond), c.Dir())
-	err = c.Wait(ctx)
-	return firstOf(err, c.Stop())
 }
 
 func firstOf(a, b error) error {

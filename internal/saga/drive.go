@@ -233,7 +233,7 @@ func (d *drive[S, T]) turn(ctx context.Context, why Why) error {
 
 func (d *drive[S, T]) stick(ctx context.Context, why Why) error {
 	next := d.r
-	next.Phase, next.Why = Stuck, why
+	next.Way, next.Phase, next.Why = d.r.Phase, Stuck, why
 	return d.save(ctx, next)
 }
 
@@ -290,7 +290,7 @@ func (d *drive[S, T]) undoFailed(ctx context.Context, step string, err error) (p
 	}
 	next.Attempts++
 	if next.Attempts >= undoTries {
-		next.Phase = Stuck
+		next.Way, next.Phase = Unwinding, Stuck
 		next.Why.Reason = fmt.Sprintf("%s; and undo %s: %v", d.r.Why.Reason, step, err)
 		return true, d.save(ctx, next)
 	}

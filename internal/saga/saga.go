@@ -100,6 +100,12 @@ const (
 	Abandoned Phase = "abandoned" // an operator gave it up
 )
 
+// Retry sends a stuck record back to the way that it was on, with fresh time for it.
+func (r *Record) Retry(now time.Time) {
+	r.Deadline = now.Add(r.Deadline.Sub(r.CreatedAt))
+	r.Phase, r.Attempts, r.NotBefore = r.Way, 0, now
+}
+
 // Resting says that nothing more will happen by itself.
 func (p Phase) Resting() bool { return p != Forward && p != Unwinding }
 
@@ -125,6 +131,7 @@ type Record struct {
 	ProjectID string          `json:"project,omitempty"`
 	State     json.RawMessage `json:"state"`              // the notebook
 	Target    string          `json:"target,omitempty"`   // unwind only as far as this step
+	Way       Phase           `json:"way,omitempty"`      // of a stuck record: what it was doing
 	Attempts  int             `json:"attempts,omitempty"` // of the step at hand
 	Why       Why             `json:"why,omitzero"`
 	Events    []Event         `json:"events,omitempty"`

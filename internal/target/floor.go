@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/kilonova/kilonova/internal/bus"
 	"github.com/kilonova/kilonova/internal/bus/inproc"
 	"github.com/kilonova/kilonova/internal/bus/nats"
+	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
@@ -45,18 +47,29 @@ func openDatabase(url string) (*sqldb.DB, error) {
 	return open(url)
 }
 
-func openStore(ctx context.Context, c *Cloud) error {
-	url := c.opt.Database
+func openStore(ctx context.Context, c *Cloud) (err error) {
+	c.store, err = OpenStore(ctx, c.state.dir, c.opt.Database, c.opt.Clock)
+	if err == nil {
+		c.onStop(func() { _ = c.store.Close() })
+	}
+	return err
+}
+
+// OpenStore opens the store of a cloud, by its database's URL or else in its state
+// directory, and brings its schema up to date.
+func OpenStore(ctx context.Context, dir, url string, clk clock.Clock) (*store.Store, error) {
 	if url == "" {
-		url = "sqlite://" + filepath.Join(c.state.dir, "kilonova.db")
+		url = "sqlite://" + filepath.Join(dir, "kilonova.db")
 	}
 	db, err := openDatabase(url)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.store = store.New(db, c.opt.Clock)
-	c.onStop(func() { _ = c.store.Close() })
-	return c.store.Migrate(ctx)
+	s := store.New(db, clk)
+	if err := s.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // companionDB opens the database of a companion: its own file.
