@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/kilonova/kilonova/internal/virt"
 )
 
 // fileName is the one file of a Disk: a line of JSON for each change of a guest, of which
@@ -143,4 +146,28 @@ func (d *Disk) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return errors.Join(d.file.Close(), d.lock.Close())
+}
+
+// Look reads the guests that a Disk in dir keeps, by host, also while a process has it
+// open. No Disk there has no guests.
+func Look(dir string) (map[string][]virt.State, error) {
+	f, err := os.Open(filepath.Join(dir, fileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("simulated hosts: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	d := &Disk{hosts: map[string]*guests{}}
+	if err := d.read(f); err != nil {
+		return nil, fmt.Errorf("simulated hosts: %s: %w", f.Name(), err)
+	}
+	out := map[string][]virt.State{}
+	for host, of := range d.hosts {
+		for _, g := range of.byID {
+			out[host] = append(out[host], g.state())
+		}
+	}
+	return out, nil
 }
