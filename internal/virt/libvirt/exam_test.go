@@ -45,6 +45,9 @@ func onDaemon(t testing.TB, daemon *libvirttest.Daemon, change ...func(*Config))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	cfg := Config{Socket: daemon.Socket, StateDir: dir, Images: virttest.Images{}}
 	for _, f := range change {
 		f(&cfg)
@@ -61,4 +64,22 @@ func soon(t testing.TB) context.Context {
 func TestTheDriverPassesTheExam(t *testing.T) {
 	daemon := libvirttest.Start(t)
 	virttest.Exercise(t, func(t *testing.T) virt.Driver { return onDaemon(t, daemon) })
+}
+
+// TestGuestsOfADistributionsLibvirtRunAsTheirOwnUser lets the daemon change the owners of
+// our files, as it does where nobody configured it.
+func TestGuestsOfADistributionsLibvirtRunAsTheirOwnUser(t *testing.T) {
+	h := onDaemon(t, libvirttest.StartWith(t, libvirttest.Stock))
+	d := virttest.Domain()
+	d.EphemeralGiB, d.SwapMiB, d.ConfigDrive = 1, 64, &virt.ConfigDrive{Format: "iso9660", Files: []virt.File{{Path: "a", Data: []byte("b")}}}
+	for _, p := range []virt.Power{virt.Running, virt.Suspended, virt.Running, virt.Shutdown, virt.Running} {
+		d.Power = p
+		if s, err := h.Ensure(soon(t), d); err != nil || s.Power != p {
+			t.Fatalf("%+v, %v", s, err)
+		}
+	}
+	h.says(t, d.ID, virttest.Greeting, 1)
+	if err := h.Destroy(soon(t), d.ID); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -43,14 +43,14 @@ for d in /run/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /etc/
 	mount -t tmpfs -o mode=0755 tmpfs $d
 done
 mkdir -p /var/log/libvirt/qemu /etc/libvirt/qemu
-cat >/etc/libvirt/qemu.conf <<X
-user = "root"
-group = "root"
-dynamic_ownership = 0
-security_driver = "none"
-cgroup_controllers = []
-namespaces = []
-X
+# Where no udev gave /dev/kvm to its group, libvirtd finds its knowledge of QEMU outdated
+# before each start, and asks anew for 15 seconds.
+if [ -c /dev/kvm ] && getent group kvm >/dev/null; then
+	mknod -m 660 /run/libvirt/kvm c 10 232
+	chgrp kvm /run/libvirt/kvm
+	mount --bind /run/libvirt/kvm /dev/kvm
+fi
+printf '%s' "$QEMU_CONF" >/etc/libvirt/qemu.conf
 cat >/etc/libvirt/libvirtd.conf <<X
 unix_sock_dir = "$SOCKETS"
 auth_unix_ro = "none"
@@ -62,8 +62,27 @@ libvirtd --pid-file /run/libvirt/own.pid &
 wait $!
 `
 
+// AsRoot is the qemu.conf that Start writes: it needs no user, no labels and no control
+// groups, and so works in a container too.
+const AsRoot = `user = "root"
+group = "root"
+dynamic_ownership = 0
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+`
+
+// Stock is the qemu.conf of a distribution: guests run as a user of their own.
+const Stock = "# as it comes\n"
+
 // Start starts a libvirt for the test, which skips where that is not possible.
 func Start(t testing.TB) *Daemon {
+	t.Helper()
+	return StartWith(t, AsRoot)
+}
+
+// StartWith is Start with another qemu.conf.
+func StartWith(t testing.TB, qemuConf string) *Daemon {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: a libvirt of our own needs root")
@@ -79,13 +98,16 @@ func Start(t testing.TB) *Daemon {
 		t.Fatal(err)
 	}
 	d := &Daemon{Socket: filepath.Join(dir, "s", "libvirt-sock"), Dir: filepath.Join(dir, "guests"), stop: make(chan struct{}), ended: make(chan struct{})}
+	if err := os.Chmod(dir, 0o755); err != nil { // a guest's user may not be ours
+		t.Fatal(err)
+	}
 	for _, p := range []string{filepath.Dir(d.Socket), d.Dir} {
 		if err := os.MkdirAll(p, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	failed := make(chan error, 1)
-	go d.run(failed)
+	go d.run(qemuConf, failed)
 	t.Cleanup(func() {
 		d.Stop()
 		if err := os.RemoveAll(dir); err != nil {
@@ -97,13 +119,13 @@ func Start(t testing.TB) *Daemon {
 }
 
 // run keeps the daemons, on a thread of its own: they are told to die with that thread.
-func (d *Daemon) run(failed chan<- error) {
+func (d *Daemon) run(qemuConf string, failed chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(d.ended)
 	var out bytes.Buffer
 	cmd := exec.Command("sh", "-c", script)
-	cmd.Env = append(os.Environ(), "SOCKETS="+filepath.Dir(d.Socket))
+	cmd.Env = append(os.Environ(), "SOCKETS="+filepath.Dir(d.Socket), "QEMU_CONF="+qemuConf)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC,
