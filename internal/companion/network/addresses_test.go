@@ -13,10 +13,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kilonova/kilonova/internal/sqldb"
+	"github.com/kilonova/kilonova/internal/store/dbtest"
 )
 
 func TestNoAddressIsGivenTwice(t *testing.T) {
-	c := start(t)
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { scramble(t, startOn(t, db)) })
+}
+
+// scramble asks for more ports than there are addresses, all at once.
+func scramble(t *testing.T, c *cloud) {
 	n := c.network("a")
 	c.subnet("a", n, "10.0.0.0/26") // 61 addresses behind the gateway, one of them for DHCP
 	c.must(200, "admin", "PUT", "/v2.0/quotas/project-a", `{"quota":{"port":-1}}`)

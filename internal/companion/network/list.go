@@ -79,8 +79,9 @@ func orNone(values []string) []string {
 	return values
 }
 
-func (r *reading) chunk(column string, values []string, after string, limit int) ([]row, error) {
-	q, args := "SELECT id, doc FROM network_objects WHERE kind = ? AND id > ?", []any{r.k.name, after}
+// statement is the query that reads one piece.
+func statement(k *kind, who caller, column string, values []string, after string, limit int) (q string, args []any) {
+	q, args = "SELECT id, doc FROM network_objects WHERE kind = ? AND id > ?", []any{k.name, after}
 	if column != "" {
 		i, _ := slices.BinarySearch(marks, len(values))
 		q += " AND " + column + " IN (" + sqldb.Marks(marks[i]) + ")"
@@ -88,10 +89,10 @@ func (r *reading) chunk(column string, values []string, after string, limit int)
 			args = append(args, values[min(j, len(values)-1)])
 		}
 	}
-	if !r.who.admin {
-		q += r.k.sees
-		for range strings.Count(r.k.sees, "?") {
-			args = append(args, r.who.ProjectID)
+	if !who.admin {
+		q += k.sees
+		for range strings.Count(k.sees, "?") {
+			args = append(args, who.ProjectID)
 		}
 	}
 	q += " ORDER BY id"
@@ -99,6 +100,11 @@ func (r *reading) chunk(column string, values []string, after string, limit int)
 		q += " LIMIT ?"
 		args = append(args, limit)
 	}
+	return q, args
+}
+
+func (r *reading) chunk(column string, values []string, after string, limit int) ([]row, error) {
+	q, args := statement(r.k, r.who, column, values, after, limit)
 	var out []row
 	err := r.tx.Each(q, args, func(scan func(...any) error) error {
 		var w row

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +16,8 @@ import (
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/nova"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/sqldb"
+	"github.com/kilonova/kilonova/internal/store/dbtest"
 )
 
 // gate knows a few tokens: "admin", "a" and "b" (members of two projects), "reader".
@@ -54,11 +54,12 @@ type cloud struct {
 
 func start(t *testing.T) *cloud {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "network.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	return startOn(t, dbtest.Open(t, dbtest.URL(t, "sqlite")))
+}
+
+func startOn(t *testing.T, db *sqldb.DB) *cloud {
+	t.Helper()
+	var err error
 	c := &cloud{t: t, hand: clock.NewHand(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}
 	c.s, err = New(t.Context(), Config{DB: db, Gate: gate{}, Clock: c.hand, Log: slog.New(slog.DiscardHandler), Host: "h1",
 		Notify: func(_ context.Context, es []Event) {
@@ -167,7 +168,10 @@ func ips(port map[string]any) []string {
 }
 
 func TestAFloatingIPLeadsThroughARouter(t *testing.T) {
-	c := start(t)
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { floatingStory(t, startOn(t, db)) })
+}
+
+func floatingStory(t *testing.T, c *cloud) {
 	net := c.network("a")
 	sub := c.subnet("a", net, "10.0.0.0/24")
 	p := c.port("a", net, "")
