@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,18 +33,17 @@ func pass(d time.Duration) {
 
 func TestATaskRunsEveryPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := 0
+		var n atomic.Int64
 		l := start(t, Task{Name: "count", Every: 10 * time.Second, Do: func(context.Context) (Status, error) {
-			n++
-			return Status{Seen: n}, nil
+			return Status{Seen: int(n.Add(1))}, nil
 		}})
 		pass(10 * time.Second) // the first comes somewhere within the period
-		if n != 1 {
-			t.Fatalf("%d runs in the first period, want 1", n)
+		if n.Load() != 1 {
+			t.Fatalf("%d runs in the first period, want 1", n.Load())
 		}
 		pass(100 * time.Second)
-		if n != 11 {
-			t.Fatalf("%d runs in eleven periods, want 11", n)
+		if n.Load() != 11 {
+			t.Fatalf("%d runs in eleven periods, want 11", n.Load())
 		}
 		s := l.Statuses()[0]
 		if s.Runs != 11 || s.Failures != 0 || s.Last.Seen != 11 || s.Running || s.Next.Sub(s.Started) != 10*time.Second {
@@ -54,14 +54,14 @@ func TestATaskRunsEveryPeriod(t *testing.T) {
 
 func TestWakesBeforeARunMakeOneRunAndAWakeInARunOneMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := 0
+		var n atomic.Int64
 		l := start(t, Task{Name: "slow", Do: func(context.Context) (Status, error) {
-			n++
+			n.Add(1)
 			<-time.After(time.Minute)
 			return Status{}, nil
 		}})
 		pass(time.Hour)
-		if n != 0 {
+		if n.Load() != 0 {
 			t.Fatal("a task without a period ran without a wake")
 		}
 		for range 5 {
@@ -77,8 +77,8 @@ func TestWakesBeforeARunMakeOneRunAndAWakeInARunOneMore(t *testing.T) {
 			l.Wake("slow")
 		}
 		pass(time.Hour)
-		if n != 2 {
-			t.Errorf("%d runs, want 2", n)
+		if n.Load() != 2 {
+			t.Errorf("%d runs, want 2", n.Load())
 		}
 		if l.Wake("unknown") {
 			t.Error("an unknown task was woken")
@@ -88,26 +88,28 @@ func TestWakesBeforeARunMakeOneRunAndAWakeInARunOneMore(t *testing.T) {
 
 func TestAFailingTaskBacksOffAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, sick := 0, true
+		var n atomic.Int64
+		var sick atomic.Bool
+		sick.Store(true)
 		l := start(t, Task{Name: "sick", Every: time.Second, AtStart: true, Do: func(context.Context) (Status, error) {
-			n++
-			if !sick {
+			n.Add(1)
+			if !sick.Load() {
 				return Status{Changed: 1}, nil
 			}
-			if n%2 == 0 {
+			if n.Load()%2 == 0 {
 				panic("a bug")
 			}
 			return Status{}, errors.New("no database")
 		}})
 		pass(10 * time.Minute)
 		// 1, 2, 4, 8, 16, 32 seconds, then a minute each, less a quarter at most.
-		if n < 15 || n > 22 {
-			t.Errorf("%d tries in ten minutes, want 15 to 22", n)
+		if n.Load() < 15 || n.Load() > 22 {
+			t.Errorf("%d tries in ten minutes, want 15 to 22", n.Load())
 		}
-		if s := l.Statuses()[0]; s.Failures != n || s.InARow != n || s.LastError == "" {
+		if s := l.Statuses()[0]; s.Failures != int(n.Load()) || s.InARow != s.Failures || s.LastError == "" {
 			t.Errorf("state %+v", s)
 		}
-		sick = false
+		sick.Store(false)
 		pass(time.Minute)
 		s := l.Statuses()[0]
 		if s.InARow != 0 || s.Last.Changed != 1 || s.LastError == "" {
@@ -118,17 +120,17 @@ func TestAFailingTaskBacksOffAndRecovers(t *testing.T) {
 
 func TestWakesDoNotTurnAFailureIntoABusyLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := 0
+		var n atomic.Int64
 		l := start(t, Task{Name: "sick", Every: time.Hour, AtStart: true, Do: func(context.Context) (Status, error) {
-			n++
+			n.Add(1)
 			return Status{}, errors.New("no")
 		}})
 		for range 100 {
 			l.Wake("sick")
 			pass(100 * time.Millisecond)
 		}
-		if n < 9 || n > 11 {
-			t.Errorf("%d runs in ten seconds of wakes, want about 10", n)
+		if n.Load() < 9 || n.Load() > 11 {
+			t.Errorf("%d runs in ten seconds of wakes, want about 10", n.Load())
 		}
 	})
 }
