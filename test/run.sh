@@ -15,7 +15,7 @@ phase() { # name, command...
 }
 
 # go_tests shows go test's own lines, and the whole of what failed. A test that was skipped
-# has not run, and make test promises that all of them do.
+# has not run, and make test promises that all of them do; a fuzz test may skip a seed.
 go_tests() {
 	local log ok=0
 	log=$(mktemp)
@@ -28,10 +28,10 @@ go_tests() {
 	local passed failed skipped
 	passed=$(grep -cE '^ *--- PASS' "$log" || true)
 	failed=$(grep -cE '^ *--- FAIL' "$log" || true)
-	skipped=$(grep -cE '^ *--- SKIP' "$log" || true)
+	skipped=$(grep -cE '^ *--- SKIP: Test' "$log" || true)
 	if [ "$skipped" -gt 0 ]; then
 		echo "skipped:"
-		grep -A3 -E '^ *--- SKIP' "$log" | grep -vE '^ *(=== |--- PASS|--$)' || true
+		grep -A3 -E '^ *--- SKIP: Test' "$log" | grep -vE '^ *(=== |--- PASS|--$)' || true
 		[ "${KILONOVA_TEST_SKIPS:-}" = allowed ] || ok=1
 	fi
 	rm -f "$log"
