@@ -141,9 +141,7 @@ func updateFloating(c *change, id string, in input) (thing, error) {
 	if in.has("fixed_ip_address") && !in.has("port_id") && f.PortID != nil {
 		in["port_id"] = *f.PortID
 	}
-	// As in Neutron, a PUT that names no port lets go of the one that was there, unless
-	// it is about something else.
-	if in.has("port_id") || len(in) == 0 {
+	if in.has("port_id") {
 		c.letGo(f)
 		if err := c.unclaimFloating(f); err != nil {
 			return nil, err

@@ -405,24 +405,38 @@ func removePort(c *change, id string) error {
 	if err != nil {
 		return err
 	}
-	switch p.DeviceOwner {
-	case ownerInterface, ownerGateway, ownerFloating:
-		if c.inUse(p) {
-			return conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: "+
-				"has device owner %s.", id, p.DeviceOwner)
-		}
+	used, err := c.inUse(p)
+	if err != nil {
+		return err
+	}
+	if used {
+		return conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: "+
+			"has device owner %s.", id, p.DeviceOwner)
 	}
 	if strings.HasPrefix(p.DeviceOwner, "compute:") && isUUID(p.DeviceID) {
 		c.events = append(c.events, Event{Name: "network-vif-deleted", ServerID: p.DeviceID, PortID: p.ID, Status: "completed"})
 	}
-	return c.dropPort(p)
+	if err := c.dropPort(p); err != nil || p.DeviceOwner != ownerDHCP {
+		return err
+	}
+	// Whose subnets have DHCP keeps a DHCP port: another one takes its place.
+	n, err := get[network](c.tx, p.NetworkID)
+	if err != nil {
+		return err
+	}
+	return c.arrangeDHCP(n)
 }
 
-// inUse says whether the router or floating IP that a port belongs to still exists.
-func (c *change) inUse(p *port) bool {
+// inUse says whether a port belongs to a router or a floating IP that still exists.
+func (c *change) inUse(p *port) (bool, error) {
+	switch p.DeviceOwner {
+	case ownerInterface, ownerGateway, ownerFloating:
+	default:
+		return false, nil
+	}
 	var n int
 	err := c.tx.Row("SELECT COUNT(*) FROM network_objects WHERE id = ?", []any{p.DeviceID}, &n)
-	return err != nil || n > 0
+	return n > 0, err
 }
 
 // dropPort removes a port and lets go of the floating IPs that led to it.
