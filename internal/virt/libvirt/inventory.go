@@ -3,7 +3,9 @@ package libvirt
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,16 +134,27 @@ func (d *Driver) promised() (int64, error) {
 	}
 	var sum int64
 	for _, path := range files {
-		b, err := inspect(path)
-		if err != nil {
-			continue // gone meanwhile
-		}
 		var st unix.Stat_t
 		if unix.Stat(path, &st) == nil {
-			sum += max(0, b.info.VirtualSize-st.Blocks*512)
+			sum += max(0, virtualSize(path, st.Size)-st.Blocks*512)
 		}
 	}
 	return sum, nil
+}
+
+// virtualSize is what the guest sees of a disk of ours: the header of a qcow2 says it, and
+// the size of any other file.
+func virtualSize(path string, size int64) int64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	head := make([]byte, 32)
+	if _, err := f.ReadAt(head, 0); err != nil || string(head[:4]) != "QFI\xfb" {
+		return size
+	}
+	return int64(min(binary.BigEndian.Uint64(head[24:]), math.MaxInt64))
 }
 
 // uptime is the line that uptime(1) prints; empty when the kernel does not tell.
