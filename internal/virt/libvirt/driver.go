@@ -26,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
@@ -47,8 +48,8 @@ const (
 
 // Config says which libvirt, and how guests are made. Names in brackets are Nova's.
 type Config struct {
-	// URI is what is opened on the daemon ([libvirt] connection_uri); empty is
-	// "qemu:///system". A "socket" in its query names the daemon's socket.
+	// URI is what is opened on the daemon (connection_uri); empty is "qemu:///system". It
+	// may name the socket, as in "qemu+unix:///system?socket=/run/x".
 	URI string
 	// Socket is the daemon's socket; empty is the system's.
 	Socket string
@@ -182,11 +183,13 @@ func (c *Config) completeSocket() error {
 	if err != nil || u.Host != "" {
 		return fmt.Errorf("libvirt: %q is not the URI of a libvirt on this machine", c.URI)
 	}
-	if s := u.Query().Get("socket"); s != "" {
-		c.Socket = s
-		u.RawQuery = ""
-		c.URI = u.String()
+	driver, transport, _ := strings.Cut(u.Scheme, "+")
+	if transport != "" && transport != "unix" {
+		return fmt.Errorf("libvirt: %q is not the URI of a libvirt on this machine", c.URI)
 	}
+	c.Socket = orDefault(u.Query().Get("socket"), c.Socket)
+	// The daemon wants neither how it was reached nor where.
+	c.URI = (&url.URL{Scheme: driver, Path: u.Path}).String()
 	c.Socket = orDefault(c.Socket, "/var/run/libvirt/libvirt-sock")
 	return nil
 }
