@@ -37,7 +37,6 @@ var meetings = map[string]string{
 var exceptions = map[string]map[string]string{
 	"clock": {
 		"internal/clock": "it is the clock",
-		"cmd":            "a program tells how long it took",
 		"bench":          "it measures real time",
 	},
 	"environment": {
