@@ -87,7 +87,7 @@ func withHandle(space string, f func(*netlink.Handle) error) error {
 		}
 		defer func() { _ = ns.Close() }()
 	}
-	h, err := netlink.NewHandleAt(ns)
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}

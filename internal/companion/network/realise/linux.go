@@ -13,6 +13,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // host is what a Realiser acts on.
@@ -76,7 +77,7 @@ func subscribe(ctx context.Context) (<-chan netlink.LinkUpdate, error) {
 }
 
 func (l *linux) masters() (map[string]string, error) {
-	h, err := netlink.NewHandle()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func again[T any](list func() ([]T, error)) ([]T, error) {
 
 // observe reads all that is ours on this host.
 func (l *linux) observe() (World, error) {
-	h, err := netlink.NewHandle()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +165,7 @@ func (l *linux) observeNamed(name string) (Space, bool, error) {
 		return Space{}, false, err
 	}
 	defer func() { _ = ns.Close() }()
-	h, err := netlink.NewHandleAt(ns)
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return Space{}, false, err
 	}

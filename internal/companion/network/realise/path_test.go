@@ -205,6 +205,36 @@ func TestSourceNATAndFloatingAddress(t *testing.T) {
 	}
 }
 
+func TestAGuestOnTheExternalNetworkIsGuardedToo(t *testing.T) {
+	state := smallState(tcpIn(22))
+	state.Networks[2].Ports = append(state.Networks[2].Ports, portOf(netX, 5, "172.24.4.50"))
+	c := newCloud(t, state, Config{})
+	world := outsideWorld(t)
+	world.serve(80)
+	c.pass()
+	one := plugA(t, 1)
+	five := plug(t, "guest-5", tapName(portID(5)), bridgeName(netX), macOf(5), "172.24.4.50/24", "172.24.4.1")
+	five.serve(22)
+	five.serve(23)
+	c.pass()
+	if got := five.asks("192.0.2.2:80", patience); got != "192.0.2.1" {
+		t.Errorf("the world saw it come from %q", got)
+	}
+	for name, from := range map[string]guest{"the host": hostPlace(t), "a guest behind a router": one} {
+		if got := from.asks("172.24.4.50:22", patience); got == "" {
+			t.Errorf("%s cannot reach an open port", name)
+		}
+		if got := from.asks("172.24.4.50:23", brief); got != "" {
+			t.Errorf("%s reached a closed port", name)
+		}
+	}
+	c.change(rules(tcpIn(22)))
+	if got := five.asks("172.24.4.1:22", brief); got != "" {
+		t.Error("no rule lets it out to the host")
+	}
+	five.cannotPing("172.24.4.1", "no rule lets it out")
+}
+
 func routeTo(t *testing.T, g guest, dst, via string) {
 	t.Helper()
 	g.in(func() error {

@@ -201,5 +201,6 @@ func (g *guests) inetText() string {
 	return text + set("set", "bridges", "ifname", "", all) +
 		chain("zones", "type filter hook prerouting priority -300; policy accept;", g.zoneRules()...) +
 		chain("marks", "type filter hook prerouting priority -150; policy accept;", marks("iifname")...) +
+		chain("routed", "type filter hook forward priority -150; policy accept;", marks("oifname")...) +
 		chain("answers", "type filter hook output priority -150; policy accept;", marks("oifname")...)
 }
