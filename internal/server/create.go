@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -32,7 +33,7 @@ type CreateRequest struct {
 	AccessIPv4  string
 	AccessIPv6  string
 	ConfigDrive bool
-	DiskConfig  string // AUTO or MANUAL; empty: AUTO
+	DiskConfig  string // AUTO or MANUAL; empty: MANUAL
 	Zone        string // availability zone; empty: any
 	ForcedHost  string // of zone:host:node
 	ForcedNode  string
@@ -46,6 +47,8 @@ type CreateRequest struct {
 	TrustedCerts   []string
 	Min, Max       int
 	Token          string // of the user, for the image and network services
+	// MayHaveNoDisk is for whom policy lets use a flavor without a root disk.
+	MayHaveNoDisk bool
 }
 
 // maxUserData is the longest user data, in base64 as it comes.
@@ -56,6 +59,9 @@ const maxUserData = 65535
 // What is true if the process dies: before the transaction nothing happened; after it the
 // servers are there with the records that build them.
 func (r *Room) Create(ctx context.Context, by By, q CreateRequest) ([]*nova.Server, error) {
+	if err := r.bound(&q); err != nil {
+		return nil, err
+	}
 	base, err := r.prepare(identity.WithToken(ctx, q.Token), by, q)
 	if err != nil {
 		return nil, err
@@ -67,12 +73,8 @@ func (r *Room) Create(ctx context.Context, by By, q CreateRequest) ([]*nova.Serv
 		s.ID, s.Saga, s.ReservationID, s.LaunchIndex = uuid.NewString(), uuid.NewString(), reservation, i
 		if q.Max > 1 {
 			s.Name = fmt.Sprintf("%s-%d", q.Name, i+1)
-			if q.Hostname == "" {
-				s.Hostname = hostname(s.Name, s.ID)
-			} else {
-				s.Hostname = fmt.Sprintf("%s-%d", q.Hostname, i+1)
-			}
-		} else if s.Hostname == "" {
+		}
+		if s.Hostname == "" {
 			s.Hostname = hostname(s.Name, s.ID)
 		}
 		if s.Num, err = r.cfg.Store.NextNumber(ctx, "servers"); err != nil {
@@ -109,6 +111,21 @@ func (r *Room) Create(ctx context.Context, by By, q CreateRequest) ([]*nova.Serv
 		r.cfg.Ops.Offer(rec)
 	}
 	return servers, nil
+}
+
+// maxServers is the most that one request may make, whatever the quota.
+const maxServers = 1000
+
+// bound keeps the number of servers to what a quota could allow at all.
+func (r *Room) bound(q *CreateRequest) error {
+	if l := r.cfg.Limits.Instances; l >= 0 && int64(q.Max) > l {
+		q.Max = max(q.Min, int(l))
+	}
+	if q.Min > maxServers {
+		return nova.Errorf(nova.Invalid, "One request may make %d servers.", maxServers)
+	}
+	q.Max = min(q.Max, maxServers)
+	return nil
 }
 
 // room answers how many of the servers the project's quota leaves room for: Max, or as few
@@ -155,6 +172,9 @@ func (r *Room) prepare(ctx context.Context, by By, q CreateRequest) (*nova.Serve
 	if l := r.cfg.Limits.MetadataItems; l >= 0 && int64(len(q.Metadata)) > l {
 		return nil, nova.Errorf(nova.Forbidden, "Maximum number of metadata items exceeds %d", l)
 	}
+	if q.Max > 1 && q.Hostname != "" {
+		return nil, nova.Errorf(nova.Invalid, "Unable to allocate a single hostname to multiple instances")
+	}
 	if err := checkUserData(q.UserData); err != nil {
 		return nil, err
 	}
@@ -162,7 +182,13 @@ func (r *Room) prepare(ctx context.Context, by By, q CreateRequest) (*nova.Serve
 		if err := flavorOf(t, s, q.FlavorID, by.ProjectID); err != nil {
 			return err
 		}
-		if err := checkZone(t, q); err != nil {
+		if s.Flavor.RootGiB == 0 && !q.MayHaveNoDisk {
+			return nova.Errorf(nova.Forbidden, "Only volume-backed servers are allowed for flavors with zero disk.")
+		}
+		if err := checkZone(t, s); err != nil {
+			return err
+		}
+		if err := checkAsked(t, q); err != nil {
 			return err
 		}
 		return keyOf(t, s, by.UserID, q.KeyName)
@@ -212,21 +238,48 @@ func keyOf(t *store.Tx, s *nova.Server, userID, name string) error {
 	return err
 }
 
-// checkZone wants a zone that some host is in.
-func checkZone(t *store.Tx, q CreateRequest) error {
-	if q.Zone == "" {
+// checkZone wants a zone that some host is in. With a host named, the zone counts only if
+// it is that host's.
+func checkZone(t *store.Tx, s *nova.Server) error {
+	if s.PinnedZone == "" {
 		return nil
 	}
 	services, err := t.Services().All()
 	if err != nil {
 		return err
 	}
+	known := false
 	for _, sv := range services {
-		if sv.Binary == "nova-compute" && sv.Zone == q.Zone {
+		if sv.Binary != "nova-compute" || sv.Zone != s.PinnedZone {
+			continue
+		}
+		known = true
+		if s.ForcedHost == "" || s.ForcedHost == sv.Host {
 			return nil
 		}
 	}
-	return nova.Errorf(nova.Invalid, "The requested availability zone is not available")
+	if !known && s.ForcedHost == "" {
+		return nova.Errorf(nova.Invalid, "The requested availability zone is not available")
+	}
+	s.PinnedZone = ""
+	return nil
+}
+
+// checkAsked wants the host or the hypervisor that was asked for to exist.
+func checkAsked(t *store.Tx, q CreateRequest) error {
+	if q.AskedHost == "" && q.AskedNode == "" {
+		return nil
+	}
+	all, err := t.Hypervisors().All()
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		if (q.AskedHost == "" || h.Host == q.AskedHost) && (q.AskedNode == "" || h.Hostname == q.AskedNode) {
+			return nil
+		}
+	}
+	return nova.Errorf(nova.Invalid, "Compute host %s could not be found.", cmp.Or(q.AskedHost, q.AskedNode))
 }
 
 func (r *Room) imageOf(ctx context.Context, s *nova.Server, id string) error {
@@ -283,7 +336,13 @@ func fits(s *nova.Server) error {
 }
 
 func (r *Room) networksOf(ctx context.Context, s *nova.Server, q CreateRequest) error {
-	if q.NoNetwork || r.cfg.Networks == nil {
+	if q.NoNetwork {
+		return nil
+	}
+	if r.cfg.Networks == nil {
+		if len(q.Networks) > 0 {
+			return nova.Errorf(nova.Unavailable, "this cloud has no network service")
+		}
 		return nil
 	}
 	reqs, err := r.cfg.Networks.Validate(ctx, s.ProjectID, q.Networks, q.Max)

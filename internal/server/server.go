@@ -75,15 +75,24 @@ func (r *Room) Limits() Limits { return r.cfg.Limits }
 // Get reads a server of the project; of any when projectID is empty. A deleted server is
 // not found.
 func (r *Room) Get(ctx context.Context, id, projectID string) (*nova.Server, error) {
+	s, err := r.GetDeleted(ctx, id, projectID)
+	if err != nil {
+		return nil, err
+	}
+	return s, visible(s, projectID)
+}
+
+// GetDeleted is Get, and finds a deleted server too, as long as its row is kept.
+func (r *Room) GetDeleted(ctx context.Context, id, projectID string) (*nova.Server, error) {
 	var s *nova.Server
 	err := r.cfg.Store.View(ctx, func(t *store.Tx) (err error) {
 		s, err = t.Servers().Get(id)
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil && projectID != "" && s.ProjectID != projectID {
+		err = notFound(id)
 	}
-	return s, visible(s, projectID)
+	return s, err
 }
 
 func visible(s *nova.Server, projectID string) error {

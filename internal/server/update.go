@@ -14,31 +14,45 @@ func (r *Room) Update(ctx context.Context, id, projectID string, fn func(*nova.S
 	return r.change(ctx, id, projectID, func(_ *store.Tx, s *nova.Server) error { return fn(s) })
 }
 
-// Lock keeps everybody without the right to override it from changing the server.
-func (r *Room) Lock(ctx context.Context, by By, id, projectID, reason string, admin bool) error {
+// Lock keeps everybody without the right to override it from changing the server. To the
+// server's own project a server that is locked already stays as it is; anybody else's lock
+// replaces it.
+func (r *Room) Lock(ctx context.Context, by By, id, projectID, reason string) error {
 	_, err := r.change(ctx, id, projectID, func(t *store.Tx, s *nova.Server) error {
-		if s.Locked && s.LockedBy == "admin" && !admin {
+		who := lockerOf(by, s)
+		if s.Locked && who == lockOwner {
 			return nil
 		}
-		s.Locked, s.LockedReason, s.LockedBy = true, reason, "owner"
-		if admin && by.ProjectID != s.ProjectID {
-			s.LockedBy = "admin"
-		}
+		s.Locked, s.LockedReason, s.LockedBy = true, reason, who
 		return r.cfg.Ops.Note(t, nova.Lock, s, by.RequestID, by.UserID, by.ProjectID)
 	})
 	return err
 }
 
-// Unlock ends a lock. One that an administrator set is for those whom policy lets override.
+// Unlock ends a lock. One that somebody else set, the project or an administrator, is for
+// those whom policy lets override.
 func (r *Room) Unlock(ctx context.Context, by By, id, projectID string, override bool) error {
 	_, err := r.change(ctx, id, projectID, func(t *store.Tx, s *nova.Server) error {
-		if s.LockedBy == "admin" && !override {
+		if s.LockedBy != "" && s.LockedBy != lockerOf(by, s) && !override {
 			return nova.Errorf(nova.Forbidden, "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.")
 		}
 		s.Locked, s.LockedReason, s.LockedBy = false, "", ""
 		return r.cfg.Ops.Note(t, nova.Unlock, s, by.RequestID, by.UserID, by.ProjectID)
 	})
 	return err
+}
+
+// Who may have locked a server.
+const (
+	lockOwner = "owner"
+	lockAdmin = "admin"
+)
+
+func lockerOf(by By, s *nova.Server) string {
+	if by.ProjectID == s.ProjectID {
+		return lockOwner
+	}
+	return lockAdmin
 }
 
 // ResetState sets a server's state by hand: active or error. An operation that runs goes

@@ -62,6 +62,11 @@ type API struct {
 	routes *router
 	rules  map[string]policy.Handle
 	show   []showRule
+
+	// What servers' views are made of, remembered.
+	views      *viewCache
+	live       liveAddresses
+	hostStates hostStates
 }
 
 type showRule struct {
@@ -72,7 +77,8 @@ type showRule struct {
 // New builds the route table. A route that names an unknown policy rule is a mistake in
 // the program and gives an error.
 func New(cfg Config) (*API, error) {
-	a := &API{cfg: cfg, rules: map[string]policy.Handle{}}
+	a := &API{cfg: cfg, rules: map[string]policy.Handle{}, views: newViewCache()}
+	a.live = liveAddresses{ports: cfg.Networks, clock: cfg.Clock, log: cfg.Log}
 	for _, f := range microversion.ShowFlags {
 		if f.Rule != "" {
 			a.show = append(a.show, showRule{f.Flag, cfg.Policy.Handle(f.Rule)})

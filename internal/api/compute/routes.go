@@ -11,5 +11,11 @@ func (a *API) build() (*router, error) {
 func (a *API) Routes() []Route {
 	return slices.Concat(
 		a.versionRoutes(),
+		a.serverRoutes(),
+		a.serverActionRoutes(),
+		a.serverMetadataRoutes(),
+		a.serverTagRoutes(),
+		a.serverAddressRoutes(),
+		a.instanceActionRoutes(),
 	)
 }
