@@ -422,6 +422,9 @@ func TestAPortIsUpWhenItsTapIsThere(t *testing.T) {
 	if c.up[portID(1)] {
 		t.Error("up without a tap")
 	}
+	if !c.up[portID(0xd1)] || !c.up[portID(0xa1)] || !c.up[portID(0xb1)] {
+		t.Errorf("the network's own ports: %v", c.up)
+	}
 	one := plugA(t, 1)
 	c.pass()
 	if !c.up[portID(1)] || c.up[portID(2)] {

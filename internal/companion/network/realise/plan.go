@@ -18,7 +18,8 @@ type Features struct {
 	Meta bool
 }
 
-// Tap is a guest's port on this host.
+// Tap is a port on this host: a guest's, whose tap the hypervisor makes, or one of a
+// namespace of ours.
 type Tap struct {
 	PortID, Tap, Bridge string
 	AdminUp             bool
@@ -135,6 +136,7 @@ func (p *planner) dhcp(n *desired.Network, port *desired.Port) {
 
 // pair plans a veth from a namespace to the network's bridge.
 func (p *planner) pair(n *desired.Network, portID, space, inner, mac string, addrs map[netip.Prefix]bool) {
+	p.plan.Taps = append(p.plan.Taps, Tap{portID, tapName(portID), bridgeName(n.ID), true})
 	p.plan.World[""].Links[tapName(portID)] = Link{
 		Kind: Veth, MTU: n.MTU, Master: bridgeName(n.ID), Up: true, Space: space, Peer: inner,
 	}
