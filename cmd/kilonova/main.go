@@ -11,6 +11,7 @@ var version = "dev"
 type cli struct {
 	Up      upCmd            `cmd:"" help:"Run a whole cloud in the foreground."`
 	Saga    sagaCmd          `cmd:"" help:"See the operations that are under way, and help those that are stuck."`
+	Down    downCmd          `cmd:"" help:"Remove from this machine what a stopped cloud left on it: its guests, with their disks, and its network."`
 	Check   checkCmd         `cmd:"" help:"Hold servers, allocations, ports, wishes and guests against each other; say what has no owner."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

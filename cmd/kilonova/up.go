@@ -24,6 +24,7 @@ type upCmd struct {
 	Database   string        `placeholder:"URL" help:"Database instead of SQLite in the state directory: postgresql://… or mysql://…"`
 	Bus        string        `placeholder:"URL" help:"Message bus instead of the one within the process: nats://…"`
 	LibvirtURI string        `placeholder:"URI" help:"libvirt connection, when it is not the system's."`
+	External   string        `placeholder:"CIDR" help:"IPv4 range of the external network, when it is first made; this machine has its first address. Default: 172.24.4.0/24, or another for each port offset."`
 	ConfigFile []string      `placeholder:"FILE" help:"A nova.conf; may be repeated, later ones win."`
 	Verbose    bool          `short:"v" help:"Log more."`
 }
@@ -39,7 +40,7 @@ func (u *upCmd) Run() error {
 	defer stop()
 	opt := target.Options{
 		StateDir: u.StateDir, Virt: u.Virt, FakeHosts: u.FakeHosts, FakeDelay: u.FakeDelay, Listen: u.Listen,
-		PortOffset: u.PortOffset, Database: u.Database, Bus: u.Bus, LibvirtURI: u.LibvirtURI, Log: log,
+		PortOffset: u.PortOffset, Database: u.Database, Bus: u.Bus, LibvirtURI: u.LibvirtURI, External: u.External, Log: log,
 	}
 	warnings, err := conf.Load(&opt.Settings, conf.Sources{Files: u.ConfigFile, Environ: conf.Environ()})
 	for _, w := range warnings {

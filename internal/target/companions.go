@@ -2,9 +2,9 @@ package target
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	companionidentity "github.com/kilonova/kilonova/internal/companion/identity"
 	companionimage "github.com/kilonova/kilonova/internal/companion/image"
@@ -104,7 +104,12 @@ func startNetwork(ctx context.Context, c *Cloud) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.network.Bootstrap(ctx, companionnetwork.External{}); err != nil {
+	world, err := external(c.opt.External, c.opt.PortOffset)
+	if err != nil {
+		return err
+	}
+	world.Owner = c.instance()
+	if _, err := c.network.Bootstrap(ctx, world); err != nil {
 		return err
 	}
 	c.neutron = neutron.New(neutron.Config{Endpoint: c.url(networkPort), Tokens: c.keystone, HTTP: c.http})
@@ -127,5 +132,9 @@ func startDatapath(_ context.Context, c *Cloud) error {
 	return nil
 }
 
-// instance tells the things of this cloud from those of another on the same machine.
-func (c *Cloud) instance() string { return fmt.Sprintf("p%d", c.opt.PortOffset) }
+// instance tells the things of this cloud from those of another on the same machine: it
+// was drawn with the state directory.
+func (c *Cloud) instance() string {
+	name := strings.ToLower(strings.TrimPrefix(c.state.secrets.Node, "node-"))
+	return name[:min(10, len(name))]
+}

@@ -31,6 +31,7 @@ type Options struct {
 	Database   string // URL; empty: SQLite in StateDir
 	Bus        string // URL; empty: within the process
 	LibvirtURI string
+	External   string // IPv4 range of the external network; empty: follows the port offset
 	Settings   Settings
 	Clock      clock.Clock
 	Log        *slog.Logger

@@ -17,6 +17,7 @@ type External struct {
 	Start     string // first address for routers and floating IPs: "172.24.4.10"
 	End       string // "172.24.4.250"
 	ProjectID string // who owns it
+	Owner     string // the cloud: two on one machine have networks with different ids, and so different bridges
 }
 
 func or(s, fallback string) string {
@@ -30,7 +31,7 @@ func or(s, fallback string) string {
 // name, and a network that is there already is left as it is.
 func (s *Service) Bootstrap(ctx context.Context, e External) (networkID string, err error) {
 	name := or(e.Name, "public")
-	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte("kilonova external network "+name)).String()
+	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte("kilonova external network "+name+e.Owner)).String()
 	err = s.write(ctx, system, func(c *change) error {
 		_, err := get[network](c.tx, id)
 		if !isMissing(err) {

@@ -56,7 +56,7 @@ unix_sock_dir = "$SOCKETS"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 X
-virtlogd &
+virtlogd --pid-file /run/libvirt/ownlog.pid &
 while [ ! -S /run/libvirt/virtlogd-sock ]; do sleep 0.02; done
 libvirtd --pid-file /run/libvirt/own.pid &
 wait $!
