@@ -44,8 +44,8 @@ func furnish(c *cloud) (*strings.Replacer, []target) {
 	return strings.NewReplacer("NET", net, "SUB", sub, "PORT", port, "GRP", group, "PUB", c.public), out
 }
 
-// lasting is a cloud that outlives one run of a fuzzed function.
-func lasting(f *testing.F) *Service {
+// lasting is a cloud that outlives one run of a fuzzed or measured function.
+func lasting(f testing.TB) *Service {
 	db, err := sqlite.Open(filepath.Join(f.TempDir(), "network.db"))
 	if err != nil {
 		f.Fatal(err)
