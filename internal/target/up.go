@@ -2,6 +2,9 @@ package target
 
 import (
 	"context"
+
+	"github.com/kilonova/kilonova/internal/virt"
+	"github.com/kilonova/kilonova/internal/virt/fake"
 )
 
 // announce writes the clients' files: the last thing before the cloud is ready.
@@ -11,3 +14,22 @@ func announce(_ context.Context, c *Cloud) error {
 
 // Dir is the state directory.
 func (c *Cloud) Dir() string { return c.state.dir }
+
+// AuthURL is where clients begin.
+func (c *Cloud) AuthURL() string { return c.url(identityPort) + "/v3" }
+
+// Passwords are those of the users admin and demo.
+func (c *Cloud) Passwords() (admin, demo string) { return c.state.secrets.Admin, c.state.secrets.Demo }
+
+// FakeHost is a simulated host of this process; nil when there is none of that name.
+func (c *Cloud) FakeHost(name string) *fake.Host {
+	h, _ := virt.As[*fake.Host](c.hosts.drivers[name])
+	return h
+}
+
+// Check is the package's Check of this cloud.
+func (c *Cloud) Check(ctx context.Context) ([]string, error) {
+	opt := c.opt
+	opt.StateDir = c.state.dir
+	return Check(ctx, opt)
+}
