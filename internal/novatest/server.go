@@ -75,3 +75,6 @@ func (s *Server) Delete() *Server {
 	}
 	return s
 }
+
+// In is the same server as another start of its cloud has it.
+func (s *Server) In(c *Cloud) *Server { return &Server{cloud: c, ID: s.ID} }
