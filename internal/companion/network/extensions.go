@@ -22,6 +22,7 @@ var built = []extension{
 	{"extraroute", "Neutron Extra Route", "Extra routes configuration for L3 router"},
 	{"extraroute-atomic", "Atomically add/remove extra routes", "Edit extra routes of a router on server side by atomically adding/removing extra routes"},
 	{"ext-gw-mode", "Neutron L3 Configurable external gateway mode", "Extension of the router abstraction for specifying whether SNAT should occur on the external gateway"},
+	{"filter-validation", "Filter parameters validation", "Provides validation on filter parameters."},
 	{"fip-port-details", "Floating IP Port Details Extension", "Add port_details attribute to Floating IP resource"},
 	{"ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports"},
 	{"net-mtu", "Network MTU", "Provides MTU attribute for a network resource."},
