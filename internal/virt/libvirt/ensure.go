@@ -14,9 +14,12 @@ import (
 	"github.com/kilonova/kilonova/internal/virt"
 )
 
-// againButton is how often the power button is pressed while a guest does not go: one that
-// is still booting does not hear the first.
-const againButton = 10 * time.Second
+// While a guest does not go, the power button is pressed again, after firstButton and then
+// at growing distances up to lastButton: a guest that is still booting hears none.
+const (
+	firstButton = time.Second
+	lastButton  = 10 * time.Second
+)
 
 // lookAgain is how often a guest that shall go is asked for when no event comes.
 const lookAgain = time.Second
@@ -174,11 +177,11 @@ func (r *run) ask(ctx context.Context, patience time.Duration) (gone bool, err e
 	changed, stop := r.d.hub.wait(r.m.ID)
 	defer stop()
 	now := r.d.cfg.Clock.Now
-	end, button := now().Add(patience), now()
+	end, button, again := now().Add(patience), now(), firstButton
 	for {
 		press := !now().Before(button)
 		if press {
-			button = now().Add(againButton)
+			button, again = now().Add(again), min(2*again, lastButton)
 		}
 		gone, err := r.offNow(ctx, press)
 		if gone || err != nil {

@@ -40,7 +40,11 @@ func (f fileImages) Show(_ context.Context, id string) (image.Image, error) {
 	if !ok {
 		return image.Image{}, nova.Errorf(nova.NotFound, "Image %s could not be found.", id)
 	}
-	return image.Image{ID: id, Status: "active", DiskFormat: strings.TrimPrefix(filepath.Ext(path), ".")}, nil
+	format := strings.TrimPrefix(filepath.Ext(path), ".")
+	if special := map[string]string{"vmlinuz": "aki", "initrd": "ari"}[format]; special != "" {
+		format = special
+	}
+	return image.Image{ID: id, Status: "active", DiskFormat: format}, nil
 }
 
 func (f fileImages) Open(_ context.Context, id string) (io.ReadCloser, error) { return os.Open(f[id]) }
@@ -265,4 +269,22 @@ func TestARealGuestLivesItsLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("destroy: %s", time.Since(began).Round(time.Millisecond))
+}
+
+func TestARealGuestBootsAKernelOfItsOwn(t *testing.T) {
+	disk, kernel, ramdisk := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	images := fileImages{disk: guestImage(t, "raw"), kernel: guestImage(t, "vmlinuz"), ramdisk: guestImage(t, "initrd")}
+	h := onDaemon(t, libvirttest.Start(t), func(c *Config) { c.Images = images })
+	d := virttest.Domain()
+	d.ImageID, d.ImageFormat, d.ImageSum, d.ImageSize, d.MemoryMiB = disk, "ami", "", 0, 256
+	d.ImageMeta = map[string]string{"kernel_id": kernel, "ramdisk_id": ramdisk, "os_command_line": "console=ttyS0 told-by-us=1"}
+	began := time.Now()
+	if _, err := h.Ensure(soon(t), d); err != nil {
+		t.Fatal(err)
+	}
+	h.says(t, d.ID, "kilonova-guest ready", 1)
+	t.Logf("ready: %s", time.Since(began).Round(time.Millisecond))
+	if err := h.Destroy(soon(t), d.ID); err != nil {
+		t.Fatal(err)
+	}
 }
