@@ -23,6 +23,17 @@ func (q Flavors) Insert(f nova.Flavor) error {
 	return err
 }
 
+// Taken says whether a flavor has the id, and whether one has the name.
+func (q Flavors) Taken(id, name string) (byID, byName bool, err error) {
+	err = q.t.Each("SELECT id, name FROM flavors WHERE id=? OR name=?", []any{id, name}, func(scan func(...any) error) error {
+		var i, n string
+		err := scan(&i, &n)
+		byID, byName = byID || i == id, byName || n == name
+		return err
+	})
+	return byID, byName, err
+}
+
 // Get reads a flavor.
 func (q Flavors) Get(id string) (nova.Flavor, error) {
 	var text string

@@ -8,6 +8,7 @@ import (
 
 	api "github.com/kilonova/kilonova/internal/api/compute"
 	"github.com/kilonova/kilonova/internal/conductor"
+	"github.com/kilonova/kilonova/internal/flavor"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/policy"
@@ -128,7 +129,10 @@ func (c *Cloud) reportIn(ctx context.Context, binary string) error {
 	return nil
 }
 
-func startAPI(_ context.Context, c *Cloud) error {
+func startAPI(ctx context.Context, c *Cloud) error {
+	if err := flavor.Ensure(ctx, c.store); err != nil {
+		return err
+	}
 	rules, err := policy.New(policy.Nova(), policy.Options{Log: c.opt.Log})
 	if err != nil {
 		return err

@@ -18,9 +18,11 @@ import (
 
 	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/flavor"
 	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/image"
+	"github.com/kilonova/kilonova/internal/keypair"
 	"github.com/kilonova/kilonova/internal/network"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/policy"
@@ -56,6 +58,14 @@ type Settings struct {
 	ImagePrefix    string `conf:"api.glance_link_prefix" help:"Replaces scheme and host in links to the Image API."`
 }
 
+// limits are the projects' quotas.
+func (c *Config) limits() server.Limits {
+	if c.Servers == nil { // a route table without a cloud
+		return server.Limits{}
+	}
+	return c.Servers.Limits()
+}
+
 // API is the service.
 type API struct {
 	cfg    Config
@@ -67,6 +77,9 @@ type API struct {
 	views      *viewCache
 	live       liveAddresses
 	hostStates hostStates
+
+	flavors  *flavor.Room
+	keypairs *keypair.Room
 }
 
 type showRule struct {
@@ -79,6 +92,7 @@ type showRule struct {
 func New(cfg Config) (*API, error) {
 	a := &API{cfg: cfg, rules: map[string]policy.Handle{}, views: newViewCache()}
 	a.live = liveAddresses{ports: cfg.Networks, clock: cfg.Clock, log: cfg.Log}
+	a.flavors, a.keypairs = flavor.New(cfg.Store), keypair.New(cfg.Store, cfg.limits().KeyPairs)
 	for _, f := range microversion.ShowFlags {
 		if f.Rule != "" {
 			a.show = append(a.show, showRule{f.Flag, cfg.Policy.Handle(f.Rule)})

@@ -17,5 +17,8 @@ func (a *API) Routes() []Route {
 		a.serverTagRoutes(),
 		a.serverAddressRoutes(),
 		a.instanceActionRoutes(),
+		a.flavorRoutes(),
+		a.flavorSpecRoutes(),
+		a.keypairRoutes(),
 	)
 }
