@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"slices"
@@ -77,13 +78,12 @@ func showTag(q *Request) error {
 }
 
 func addTag(q *Request) error {
-	if body, err := q.Body(); err != nil {
+	body, err := q.Body()
+	if err != nil {
 		return err
-	} else if len(body) > 0 {
-		var nothing *struct{}
-		if err := q.Decode(&nothing); err != nil {
-			return err
-		}
+	}
+	if body = bytes.TrimSpace(body); len(body) > 0 && string(body) != "null" {
+		return nova.Errorf(nova.Invalid, "The body of this request must be empty or null.")
 	}
 	tag, added := q.Var("tag"), false
 	s, err := q.changeTags("os_compute_api:os-server-tags:update", func(have []string) ([]string, error) {
