@@ -76,7 +76,7 @@ func (c *Conductor) create() saga.Saga[createState, *store.Tx] {
 			Name: "wait for it", Event: "compute__do_build_and_run_instance",
 			Wait: waitForHost,
 			Do:   c.awaitBuilt,
-			Undo: func(ctx context.Context, s *S) error { return c.clearHosts(ctx, s.Server.ID) },
+			Undo: func(ctx context.Context, s *S) error { return c.clearHosts(ctx, s.Server.ID, s.Server.Saga) },
 		}},
 		Done:    c.created,
 		Unwound: c.notCreated,

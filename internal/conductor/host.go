@@ -39,7 +39,7 @@ func (c *Conductor) own(t *store.Tx, id, sagaID string, fn func(*nova.Server)) e
 
 // clearHosts wishes a server gone from every host that has a wish for it, and parks until
 // it is. A host that is down is not waited for: it carries the wish out when it is back.
-func (c *Conductor) clearHosts(ctx context.Context, serverID string) error {
+func (c *Conductor) clearHosts(ctx context.Context, serverID, sagaID string) error {
 	var wait bool
 	var fresh []string
 	err := c.cfg.Store.Update(ctx, func(t *store.Tx) error {
@@ -53,8 +53,8 @@ func (c *Conductor) clearHosts(ctx context.Context, serverID string) error {
 			if err != nil {
 				return err
 			}
-			if !w.Gone {
-				w.Gone = true
+			if !w.Gone || w.SagaID != sagaID {
+				w.Gone, w.SagaID = true, sagaID
 				if err := t.Wishes().Set(&w); err != nil {
 					return err
 				}

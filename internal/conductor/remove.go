@@ -38,7 +38,7 @@ func (c *Conductor) remove() saga.Saga[removeState, *store.Tx] {
 			Do:   c.stopOthers,
 		}, {
 			Name: "clear the host", Event: "compute_terminate_instance",
-			Do: func(ctx context.Context, s *S) error { return c.clearHosts(ctx, s.ServerID) },
+			Do: func(ctx context.Context, s *S) error { return c.clearHosts(ctx, s.ServerID, s.SagaID) },
 		}, {
 			Name: "remove its ports",
 			Do: func(ctx context.Context, s *S) error {
