@@ -140,13 +140,19 @@ var calls = map[action]struct {
 		_, err := l.DomainDefineXML(r.text)
 		return err
 	}, nil},
-	start: {startTimeout, func(l *golibvirt.Libvirt, r *run) error { return l.DomainCreate(r.dom) }, nil},
+	start: {startTimeout, func(l *golibvirt.Libvirt, r *run) error {
+		return unlessAlready(l, r, virt.Running, l.DomainCreate(r.dom))
+	}, nil},
 	startPaused: {startTimeout, func(l *golibvirt.Libvirt, r *run) error {
 		_, err := l.DomainCreateWithFlags(r.dom, uint32(golibvirt.DomainStartPaused))
-		return err
+		return unlessAlready(l, r, virt.Paused, err)
 	}, nil},
-	pause:  {askTimeout, func(l *golibvirt.Libvirt, r *run) error { return l.DomainSuspend(r.dom) }, nil},
-	resume: {askTimeout, func(l *golibvirt.Libvirt, r *run) error { return l.DomainResume(r.dom) }, nil},
+	pause: {askTimeout, func(l *golibvirt.Libvirt, r *run) error {
+		return unlessAlready(l, r, virt.Paused, l.DomainSuspend(r.dom))
+	}, nil},
+	resume: {askTimeout, func(l *golibvirt.Libvirt, r *run) error {
+		return unlessAlready(l, r, virt.Running, l.DomainResume(r.dom))
+	}, nil},
 	pull:   {askTimeout, func(l *golibvirt.Libvirt, r *run) error { return l.DomainDestroy(r.dom) }, isOffAlready},
 	save:   {saveTimeout, func(l *golibvirt.Libvirt, r *run) error { return l.DomainManagedSave(r.dom, saveRunning) }, nil},
 	forget: {askTimeout, func(l *golibvirt.Libvirt, r *run) error { return l.DomainManagedSaveRemove(r.dom, 0) }, nil},
@@ -155,6 +161,17 @@ var calls = map[action]struct {
 // saveRunning lets a saved guest continue running, whatever it did before; one that shall
 // be paused is started so.
 const saveRunning = uint32(golibvirt.DomainSaveRunning)
+
+// unlessAlready takes back a refusal when the guest is by now what it shall be: the daemon
+// may still have been at work for a process of ours that died.
+func unlessAlready(l *golibvirt.Libvirt, r *run, want virt.Power, err error) error {
+	if isCode(err, golibvirt.ErrOperationInvalid) {
+		if state, _, e := l.DomainGetState(r.dom, 0); e == nil && powers[golibvirt.DomainState(state)] == want {
+			return nil
+		}
+	}
+	return err
+}
 
 func isOffAlready(err error) bool {
 	return golibvirt.IsNotFound(err) || isCode(err, golibvirt.ErrOperationInvalid)

@@ -48,10 +48,7 @@ func compare(d virt.Domain, h have) []action {
 	if h.power == d.Power {
 		return nil
 	}
-	if h.power == virt.Shutdown || h.power == virt.NoState {
-		if d.Power == virt.Shutdown {
-			return nil
-		}
+	if h.power == virt.Shutdown || h.power == virt.NoState && d.Power != virt.Shutdown {
 		// The document is written anew: ports may have come and gone.
 		return up([]action{makeFiles, define}, d.Power)
 	}
@@ -73,6 +70,7 @@ var edges = map[[2]virt.Power][]action{
 	{virt.Suspended, virt.Paused}:   {startPaused},
 	{virt.Suspended, virt.Shutdown}: {forget},
 	{virt.Crashed, virt.Shutdown}:   {pull},
+	{virt.NoState, virt.Shutdown}:   {pull}, // a start of a process that died is under way
 }
 
 // off is how a guest is switched off for a reboot.
@@ -80,7 +78,7 @@ func off(d virt.Domain, h have) []action {
 	switch {
 	case h.power == virt.Suspended:
 		return []action{forget}
-	case h.power == virt.Shutdown, h.power == virt.NoState:
+	case h.power == virt.Shutdown:
 		return nil
 	case h.power == virt.Running && !d.HardBoot:
 		return []action{quit}

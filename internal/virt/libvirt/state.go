@@ -53,7 +53,7 @@ func (d *Driver) find(ctx context.Context, id string) (found, error) {
 
 // look asks three short questions at most; a domain that is not there is none.
 func (d *Driver) look(l *golibvirt.Libvirt, dom golibvirt.Domain) (found, error) {
-	state, _, err := l.DomainGetState(dom, 0)
+	state, reason, err := l.DomainGetState(dom, 0)
 	if golibvirt.IsNotFound(err) {
 		return found{}, nil
 	}
@@ -65,6 +65,9 @@ func (d *Driver) look(l *golibvirt.Libvirt, dom golibvirt.Domain) (found, error)
 		return found{foreign: !ours}, err
 	}
 	f := found{have: have{defined: true, power: powers[golibvirt.DomainState(state)], boots: k.Boots}, root: k.Root}
+	if golibvirt.DomainState(state) == golibvirt.DomainPaused && golibvirt.DomainPausedReason(reason) == golibvirt.DomainPausedStartingUp {
+		f.power = virt.NoState // on its way up, nobody can tell whereto
+	}
 	if golibvirt.DomainState(state) == golibvirt.DomainShutoff {
 		saved, err := l.DomainHasManagedSaveImage(dom, 0)
 		if err != nil {
