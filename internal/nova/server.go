@@ -49,6 +49,9 @@ type Server struct {
 	ConfigDrive bool   `json:"config_drive,omitempty"`
 	DiskConfig  string `json:"disk_config"` // AUTO or MANUAL
 	RootDevice  string `json:"root_device,omitempty"`
+	// GuestPassword is what the guest posted to its metadata service: a password, encrypted
+	// with the server's key.
+	GuestPassword string `json:"guest_password,omitempty"`
 
 	ReservationID string              `json:"reservation"`
 	LaunchIndex   int                 `json:"launch_index,omitempty"`
@@ -124,6 +127,7 @@ type Subnet struct {
 	Version    int      `json:"version"`
 	DHCP       bool     `json:"dhcp,omitempty"`
 	DHCPServer string   `json:"dhcp_server,omitempty"` // address of the DHCP port, where known
+	IPv6Mode   string   `json:"ipv6_mode,omitempty"`   // slaac, dhcpv6-stateful, dhcpv6-stateless; empty: none
 }
 
 // VIF is a port as a host plugs it and as a guest sees it.

@@ -32,8 +32,9 @@ type subnet struct {
 		Destination string `json:"destination"`
 		NextHop     string `json:"nexthop"`
 	} `json:"host_routes"`
-	Version int  `json:"ip_version"`
-	DHCP    bool `json:"enable_dhcp"`
+	Version  int    `json:"ip_version"`
+	DHCP     bool   `json:"enable_dhcp"`
+	IPv6Mode string `json:"ipv6_address_mode"`
 }
 
 type floating struct {
@@ -170,7 +171,8 @@ func (a around) vif(p port, place int) network.VIF {
 }
 
 func (a around) subnet(s subnet) network.Subnet {
-	out := network.Subnet{ID: s.ID, CIDR: s.CIDR, DNS: s.DNS, Version: s.Version, DHCP: s.DHCP, DHCPServer: a.servers[s.ID]}
+	out := network.Subnet{ID: s.ID, CIDR: s.CIDR, DNS: s.DNS, Version: s.Version, DHCP: s.DHCP, DHCPServer: a.servers[s.ID],
+		IPv6Mode: s.IPv6Mode}
 	if s.Gateway != nil {
 		out.Gateway = *s.Gateway
 	}
