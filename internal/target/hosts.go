@@ -48,7 +48,7 @@ func startCompute(ctx context.Context, c *Cloud) error {
 	for name, d := range drivers {
 		a := compute.New(compute.Config{
 			Host: name, Driver: d, Board: c.conductor, Clock: c.opt.Clock, Log: c.opt.Log,
-			ConfigDriveFormat: c.opt.Settings.ConfigDrive,
+			Metadata: c.metadata, ConfigDriveFormat: c.opt.Settings.ConfigDrive,
 		})
 		c.hosts.agents[name] = a
 		c.run("compute "+name, a.Run)

@@ -9,6 +9,7 @@ import (
 	api "github.com/kilonova/kilonova/internal/api/compute"
 	"github.com/kilonova/kilonova/internal/conductor"
 	"github.com/kilonova/kilonova/internal/flavor"
+	"github.com/kilonova/kilonova/internal/metadata"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/policy"
@@ -22,13 +23,15 @@ type rooms struct {
 	placement *placement.Placement
 	scheduler *scheduler.Scheduler
 	conductor *conductor.Conductor
+	metadata  *metadata.Room
 	hosts     *hosts
 }
 
 // Settings are the options of nova.conf that this release honours.
 type Settings struct {
-	API    api.Settings
-	Limits server.Limits
+	API      api.Settings
+	Limits   server.Limits
+	Metadata metadata.Settings
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
 	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`
