@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -59,44 +60,31 @@ func (c *Conductor) Report(ctx context.Context, host string, truths []nova.Truth
 
 // take writes one truth and answers the saga to wake.
 func (c *Conductor) take(t *store.Tx, host string, tr nova.Truth) (string, error) {
-	w, before, err := t.Wishes().Get(tr.ServerID, host)
-	if nova.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil || tr.Gen < before.Gen {
+	was, err := t.Wishes().Report(host, tr)
+	switch {
+	case nova.IsNotFound(err), errors.Is(err, store.ErrStale):
+		return "", nil // a late or doubled report
+	case err != nil:
 		return "", err
-	}
-	id, err := t.Wishes().Report(host, tr)
-	if err != nil {
-		return "", err
-	}
-	if tr.Gone && w.Gone && tr.Gen == w.Gen {
-		if err := t.Wishes().Drop(tr.ServerID, host); err != nil {
-			return "", err
-		}
-	}
-	news := tr.Gen == before.Gen && tr.Gen == w.Gen
-	if news && !w.Gone {
+	case !was.Gone && tr.Gen == was.Gen && tr.Gen == was.Reached:
 		return "", c.unasked(t, host, tr)
 	}
-	return id, t.Sagas().Wake(id)
+	return was.SagaID, nil
 }
 
 // unasked notes a change that nobody wished for, unless an operation has the server.
 func (c *Conductor) unasked(t *store.Tx, host string, tr nova.Truth) error {
-	v, err := t.Servers().Get(tr.ServerID)
-	if err != nil {
-		return err
-	}
-	if v.Saga != "" || v.Task != nova.NoTask || v.Host != host || v.Power == tr.Power {
-		return nil
-	}
-	return c.hold(t, v.ID, func(v *nova.Server) {
+	_, err := t.Servers().Change(tr.ServerID, func(v *nova.Server) error {
+		if v.Saga != "" || v.Task != nova.NoTask || v.Host != host || v.Power == tr.Power {
+			return store.ErrUnchanged
+		}
 		v.Power = tr.Power
 		if vm, ok := seenAs[tr.Power]; ok && v.VM != nova.ErrorState {
 			v.VM = vm
 		}
+		return nil
 	})
+	return err
 }
 
 // Announce writes a host's service, hypervisor and resource provider. It may be repeated.

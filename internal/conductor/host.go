@@ -30,11 +30,14 @@ func (c *Conductor) truth(ctx context.Context, serverID, host string, gen int64)
 // own changes a server while the saga has it; a server that another operation has taken
 // over is left to that.
 func (c *Conductor) own(t *store.Tx, id, sagaID string, fn func(*nova.Server)) error {
-	v, err := t.Servers().Get(id)
-	if err != nil || v.Saga != sagaID {
-		return err
-	}
-	return c.hold(t, id, fn)
+	_, err := t.Servers().Change(id, func(v *nova.Server) error {
+		if v.Saga != sagaID {
+			return store.ErrUnchanged
+		}
+		fn(v)
+		return nil
+	})
+	return err
 }
 
 // clearHosts wishes a server gone from every host that has a wish for it, and parks until

@@ -123,13 +123,9 @@ func (p *Placement) Claim(ctx context.Context, c store.Consumer, provider string
 		}
 	}
 	repeated := false
-	err := p.store.Update(ctx, func(t *store.Tx) error {
-		have, err := t.Placement().Allocations(c.ID)
-		if err != nil {
-			return err
-		}
-		repeated = len(have) > 0
-		return t.Placement().Allocate(c, provider, res)
+	err := p.store.Update(ctx, func(t *store.Tx) (err error) {
+		repeated, err = t.Placement().Allocate(c, provider, res)
+		return err
 	})
 	if err != nil || repeated {
 		e.add(ask, -1)

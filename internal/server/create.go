@@ -83,7 +83,7 @@ func (r *Room) Create(ctx context.Context, by By, q CreateRequest) ([]*nova.Serv
 		servers[i] = &s
 	}
 	var recs []saga.Record
-	err = r.retry(ctx, func(t *store.Tx) error {
+	err = r.cfg.Store.Update(ctx, func(t *store.Tx) error {
 		recs = recs[:0]
 		n, err := r.room(t, base, q)
 		if err != nil {

@@ -10,7 +10,6 @@ package server
 
 import (
 	"context"
-	"errors"
 
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/identity"
@@ -110,7 +109,7 @@ func notFound(id string) error {
 func (r *Room) change(ctx context.Context, id, projectID string,
 	fn func(t *store.Tx, s *nova.Server) error) (*nova.Server, error) {
 	var out *nova.Server
-	err := r.retry(ctx, func(t *store.Tx) (err error) {
+	err := r.cfg.Store.Update(ctx, func(t *store.Tx) (err error) {
 		out, err = t.Servers().Change(id, func(s *nova.Server) error {
 			if err := visible(s, projectID); err != nil {
 				return err
@@ -120,16 +119,4 @@ func (r *Room) change(ctx context.Context, id, projectID string,
 		return err
 	})
 	return out, err
-}
-
-// staleTries is how often a change is made again that lost against another.
-const staleTries = 10
-
-func (r *Room) retry(ctx context.Context, fn func(t *store.Tx) error) error {
-	for try := 1; ; try++ {
-		err := r.cfg.Store.Update(ctx, fn)
-		if try == staleTries || !errors.Is(err, store.ErrStale) {
-			return err
-		}
-	}
 }

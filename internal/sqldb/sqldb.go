@@ -115,6 +115,14 @@ func (d *DB) IsDuplicate(err error) bool { return err != nil && d.cfg.IsDuplicat
 // View runs reads. Each statement sees the newest committed state; two statements may
 // see two states.
 func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	if d.cfg.Dialect == SQLite {
+		// A read in this process takes microseconds. Making it interruptible would cost a
+		// goroutine for each statement, which is more than the statement.
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
 	return fn(&Tx{ctx: ctx, db: d, stmt: d.reads.get})
 }
 

@@ -47,6 +47,14 @@ func (c *cache) get(id string, gen int64) *nova.Server {
 	return v
 }
 
+// last answers the newest that this process has seen; maybe nil, and maybe old.
+func (c *cache) last(id string) *nova.Server {
+	s := c.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.m[id]
+}
+
 func (c *cache) put(v *nova.Server) {
 	s := c.shard(v.ID)
 	s.mu.Lock()

@@ -173,42 +173,49 @@ type Consumer struct{ ID, ProjectID, UserID string }
 var ErrFull = errors.New("the provider has not enough left")
 
 // Allocate gives a consumer resources of one provider, all or nothing, judged by the
-// database itself: each inventory is raised only while it fits, so that any number of
-// processes cannot overbook. A consumer that has exactly these already is left as it is,
-// so that a claim may be repeated; one that has others gives nova.Conflict.
-func (q Placement) Allocate(c Consumer, provider string, resources map[string]int64) error {
+// database itself: the inventories are raised only while they fit, so that any number of
+// processes cannot overbook. A consumer that has exactly these already is left as it is
+// (repeated), so that a claim may be made again; one that has others gives nova.Conflict.
+func (q Placement) Allocate(c Consumer, provider string, resources map[string]int64) (repeated bool, err error) {
 	have, err := q.Allocations(c.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(have) > 0 {
 		if same(have[provider], resources) && len(have) == 1 {
-			return nil
+			return true, nil
 		}
-		return nova.Errorf(nova.Conflict, "consumer %s has allocations already", c.ID)
+		return false, nova.Errorf(nova.Conflict, "consumer %s has allocations already", c.ID)
+	}
+	classes := sortedKeys(resources)
+	raise := "UPDATE inventories SET used=used+CASE class" + strings.Repeat(" WHEN ? THEN ?", len(classes)) +
+		" ELSE 0 END WHERE provider_id=? AND (" +
+		strings.Repeat("(class=? AND used+?<=capacity AND min_unit<=? AND max_unit>=?) OR ", len(classes)) + "1=0)"
+	insert := "INSERT INTO allocations(consumer_id, provider_id, class, used) VALUES " +
+		strings.TrimSuffix(strings.Repeat("(?,?,?,?),", len(classes)), ",")
+	var head, tail, rows []any
+	for _, class := range classes {
+		n := resources[class]
+		head = append(head, class, n)
+		tail = append(tail, class, n, n, n)
+		rows = append(rows, c.ID, provider, class, n)
+	}
+	hit, err := q.t.Exec(raise, append(append(head, provider), tail...)...)
+	if err != nil {
+		return false, err
+	}
+	if hit != int64(len(classes)) {
+		return false, ErrFull
 	}
 	if _, err := q.t.Exec("INSERT INTO consumers(id, project_id, user_id, generation) VALUES(?,?,?,1)",
 		c.ID, c.ProjectID, c.UserID); err != nil {
-		return err
+		return false, err
 	}
-	for _, class := range sortedKeys(resources) {
-		n := resources[class]
-		hit, err := q.t.Exec(`UPDATE inventories SET used=used+?
-			WHERE provider_id=? AND class=? AND used+?<=capacity AND min_unit<=? AND max_unit>=?`,
-			n, provider, class, n, n, n)
-		if err != nil {
-			return err
-		}
-		if hit == 0 {
-			return ErrFull
-		}
-		if _, err := q.t.Exec("INSERT INTO allocations(consumer_id, provider_id, class, used) VALUES(?,?,?,?)",
-			c.ID, provider, class, n); err != nil {
-			return err
-		}
+	if _, err := q.t.Exec(insert, rows...); err != nil {
+		return false, err
 	}
 	_, err = q.t.Exec("UPDATE providers SET generation=generation+1 WHERE id=?", provider)
-	return err
+	return false, err
 }
 
 // Free takes back all that a consumer has; nothing is no error. It answers what there was.

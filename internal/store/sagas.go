@@ -3,13 +3,11 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/saga"
-	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
 // Sagas reads and writes the records of operations.
@@ -81,15 +79,18 @@ func (q Sagas) Wake(id string) error {
 }
 
 // Put writes a record whose Rev is one more than the stored.
-func (q Sagas) Put(r saga.Record) error {
+func (q Sagas) Put(r saga.Record) error { return q.put(r, "") }
+
+// put writes a record if the condition holds too.
+func (q Sagas) put(r saga.Record, and string, args ...any) error {
 	d, err := doc(r)
 	if err != nil {
 		return err
 	}
 	n, err := q.t.Exec(`UPDATE sagas SET phase=?, step=?, rev=?, active=?, cancel=?, not_before=?, deadline=?,
-		updated_at=?, doc=? WHERE id=? AND rev=?`,
+		updated_at=?, doc=? WHERE id=? AND rev=?`+and, append([]any{
 		string(r.Phase), r.Step, r.Rev, flag(!r.Phase.Resting()), flag(r.Cancel), micros(r.NotBefore),
-		micros(r.Deadline), micros(r.UpdatedAt), d, r.ID, r.Rev-1)
+		micros(r.Deadline), micros(r.UpdatedAt), d, r.ID, r.Rev - 1}, args...)...)
 	if err == nil && n == 0 {
 		err = saga.ErrStale
 	}
@@ -159,14 +160,6 @@ func (l SagaLog) Save(ctx context.Context, fence int64, write func(*Tx) (saga.Re
 		if err != nil {
 			return err
 		}
-		var now int64
-		err = t.t.Row("SELECT fence FROM leases WHERE name=?", []any{l.LeaseName(r.Shard)}, &now)
-		if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
-			return err
-		}
-		if now != fence {
-			return saga.ErrStale
-		}
-		return t.Sagas().Put(r)
+		return t.Sagas().put(r, " AND EXISTS(SELECT 1 FROM leases WHERE name=? AND fence=?)", l.LeaseName(r.Shard), fence)
 	})
 }

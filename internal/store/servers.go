@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,35 +109,80 @@ func (q Servers) open(id string, gen int64, text string) (*nova.Server, error) {
 }
 
 // Change reads a server, lets fn change a copy, and writes that if nobody else wrote
-// meanwhile; else it gives nova.Conflict. UpdatedAt is set.
+// meanwhile; else it gives ErrStale, and Update runs the whole function again. UpdatedAt is
+// set. An fn that gives ErrUnchanged writes nothing, and that is no error.
+//
+// The first time, the copy is of the server as last seen by this process, whose gen the
+// write checks; what fn refuses to do with that is not believed before the database has
+// been read.
 func (q Servers) Change(id string, fn func(*nova.Server) error) (*nova.Server, error) {
-	old, err := q.Get(id)
-	if err != nil {
-		return nil, err
+	old := q.seen(id)
+	guess := old != nil && !q.fresh
+	if !guess {
+		var err error
+		if old, err = q.Get(id); err != nil {
+			return nil, err
+		}
 	}
 	s := *old
 	if err := fn(&s); err != nil {
+		if guess {
+			if err := q.sure(old); err != nil {
+				return nil, err
+			}
+		}
+		if errors.Is(err, ErrUnchanged) {
+			return old, nil
+		}
 		return nil, err
 	}
+	return q.replace(old, &s)
+}
+
+// sure gives ErrStale unless the server is what the database has.
+func (q Servers) sure(s *nova.Server) error {
+	var gen int64
+	err := q.t.Row("SELECT gen FROM servers WHERE id=?", []any{s.ID}, &gen)
+	if err == nil && gen != s.Gen {
+		err = stale("server", s.ID)
+	}
+	return notFound(err, "Instance %s could not be found.", s.ID)
+}
+
+// ErrUnchanged, given by the function of a Change, leaves the server as it is.
+var ErrUnchanged = errors.New("unchanged")
+
+// seen is the server as last seen, in this transaction or before it.
+func (q Servers) seen(id string) *nova.Server {
+	for _, s := range slices.Backward(q.changed) {
+		if s.ID == id {
+			return s
+		}
+	}
+	return q.s.servers.last(id)
+}
+
+// replace writes s where old is.
+func (q Servers) replace(old, s *nova.Server) (*nova.Server, error) {
 	s.Gen, s.UpdatedAt = old.Gen+1, q.Now()
-	d, err := doc(&s)
+	d, err := doc(s)
 	if err != nil {
 		return nil, err
 	}
 	n, err := q.t.Exec(`UPDATE servers SET host=?, vm_state=?, deleted=?, updated_at=?, gen=?, doc=?
 		WHERE id=? AND gen=?`,
-		s.Host, string(s.VM), flag(s.Deleted()), micros(s.UpdatedAt), s.Gen, d, id, old.Gen)
+		s.Host, string(s.VM), flag(s.Deleted()), micros(s.UpdatedAt), s.Gen, d, s.ID, old.Gen)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
-		return nil, stale("server", id)
+		return nil, stale("server", s.ID)
 	}
-	q.changed = append(q.changed, &s)
+	q.changed = append(q.changed, s)
 	if s.Deleted() && !old.Deleted() {
 		err = q.count(old, -1)
 	}
-	return &s, err
+	return s, err
 }
 
 // Purge removes the row of a server that was deleted before the time given.

@@ -64,6 +64,8 @@ type Tx struct {
 	// changed are the servers written so far. Until the commit they must not be found in the
 	// cache, since this transaction may yet be undone; after it they are put there.
 	changed []*nova.Server
+	// fresh says that what is remembered proved old: ask the database.
+	fresh bool
 }
 
 // View runs reads.
@@ -71,14 +73,24 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	return s.db.View(ctx, func(t *sqldb.Tx) error { return fn(&Tx{t: t, s: s}) })
 }
 
+// staleTries is how often a transaction is run again that others overtook.
+const staleTries = 20
+
 // Update runs fn in a transaction, maybe more than once, and returns when what it wrote is
-// on disk. An error of fn has changed nothing.
+// on disk. An error of fn has changed nothing; ErrStale makes it run again on what the
+// others wrote.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	var tx *Tx
-	err := s.db.Update(ctx, func(t *sqldb.Tx) error {
-		tx = &Tx{t: t, s: s}
-		return fn(tx)
-	})
+	var err error
+	for try := range staleTries {
+		err = s.db.Update(ctx, func(t *sqldb.Tx) error {
+			tx = &Tx{t: t, s: s, fresh: try > 0}
+			return fn(tx)
+		})
+		if !errors.Is(err, ErrStale) {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}

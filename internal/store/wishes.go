@@ -29,12 +29,12 @@ func (q Wishes) Set(w *nova.Wish) error {
 		return derr
 	}
 	if errors.Is(err, sqldb.ErrNoRows) {
-		_, err = q.t.Exec(`INSERT INTO wishes(server_id, host, gen, reached, pending, saga_id, wish, truth)
-			VALUES(?,?,?,0,1,?,?,'')`, w.ServerID, w.Host, w.Gen, w.SagaID, d)
+		_, err = q.t.Exec(`INSERT INTO wishes(server_id, host, gen, reached, pending, gone, saga_id, wish, truth)
+			VALUES(?,?,?,0,1,?,?,?,'')`, w.ServerID, w.Host, w.Gen, flag(w.Gone), w.SagaID, d)
 		return err
 	}
-	n, err := q.t.Exec("UPDATE wishes SET gen=?, pending=1, saga_id=?, wish=? WHERE server_id=? AND host=? AND gen=?",
-		w.Gen, w.SagaID, d, w.ServerID, w.Host, gen)
+	n, err := q.t.Exec("UPDATE wishes SET gen=?, pending=1, gone=?, saga_id=?, wish=? WHERE server_id=? AND host=? AND gen=?",
+		w.Gen, flag(w.Gone), w.SagaID, d, w.ServerID, w.Host, gen)
 	if err == nil && n == 0 {
 		err = stale("the wish for server", w.ServerID)
 	}
@@ -99,26 +99,38 @@ func (q Wishes) list(text, host string) ([]nova.Wish, error) {
 	return out, err
 }
 
-// Report writes what a host says of a server. The wish is no longer owed once its
-// generation is reached. It answers the saga that waits for it; empty when no wish is
-// there any more, or when the report is older than what is known.
-func (q Wishes) Report(host string, tr nova.Truth) (sagaID string, err error) {
+// Reported is a wish as it was when a host reported on it.
+type Reported struct {
+	SagaID  string
+	Gen     int64 // of the wish
+	Reached int64 // by the report before
+	Gone    bool  // the wish wants nothing left
+}
+
+// Report writes what a host says of a server, and answers what the wish was. The wish is no
+// longer owed once its generation is reached. A report on a wish that is not there gives
+// nova.NotFound; one that is older than what is known gives ErrStale.
+func (q Wishes) Report(host string, tr nova.Truth) (r Reported, err error) {
+	var gone int
+	err = q.t.Row("SELECT gen, reached, saga_id, gone FROM wishes WHERE server_id=? AND host=?",
+		[]any{tr.ServerID, host}, &r.Gen, &r.Reached, &r.SagaID, &gone)
+	if err != nil {
+		return r, notFound(err, "no wish for server %s on host %s", tr.ServerID, host)
+	}
+	r.Gone = gone == 1
+	if tr.Gen < r.Reached {
+		return r, stale("the truth of server", tr.ServerID)
+	}
+	if r.Gone && tr.Gone && tr.Gen == r.Gen {
+		return r, q.Drop(tr.ServerID, host)
+	}
 	d, err := doc(tr)
 	if err != nil {
-		return "", err
-	}
-	var gen, reached int64
-	err = q.t.Row("SELECT gen, reached, saga_id FROM wishes WHERE server_id=? AND host=?",
-		[]any{tr.ServerID, host}, &gen, &reached, &sagaID)
-	if errors.Is(err, sqldb.ErrNoRows) || err == nil && tr.Gen < reached {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
+		return r, err
 	}
 	_, err = q.t.Exec("UPDATE wishes SET reached=?, pending=?, truth=? WHERE server_id=? AND host=? AND gen=?",
-		tr.Gen, flag(tr.Gen < gen), d, tr.ServerID, host, gen)
-	return sagaID, err
+		tr.Gen, flag(tr.Gen < r.Gen), d, tr.ServerID, host, r.Gen)
+	return r, err
 }
 
 // Drop removes the wish for a server on a host; none there is no error.

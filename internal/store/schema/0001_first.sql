@@ -81,6 +81,7 @@ CREATE TABLE wishes (
 	gen {{int}} NOT NULL,
 	reached {{int}} NOT NULL,
 	pending {{int}} NOT NULL,
+	gone {{int}} NOT NULL,
 	saga_id {{key}} NOT NULL,
 	wish {{text}} NOT NULL,
 	truth {{text}} NOT NULL,
