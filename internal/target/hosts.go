@@ -110,7 +110,8 @@ func fakeHosts(c *Cloud) (map[string]virt.Driver, error) {
 	out := map[string]virt.Driver{}
 	for i := range max(c.opt.FakeHosts, 1) {
 		name := fmt.Sprintf("fake-%d", i+1)
-		out[name] = fake.New(fake.Config{Clock: c.opt.Clock, Hostname: name, Delay: c.opt.FakeDelay, State: disk, Log: c.opt.Log})
+		// A simulated host is for load: it has more of everything than a load will take.
+		out[name] = fake.New(fake.Config{Clock: c.opt.Clock, Hostname: name, VCPUs: 250_000, MemoryMiB: 1 << 30, DiskGiB: 1 << 22, Delay: c.opt.FakeDelay, State: disk, Log: c.opt.Log})
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,7 +22,7 @@ func boots(ctx context.Context, dir string) error {
 		}
 		for _, clients := range []int{1, 8, 64} {
 			if err := bootsBy(ctx, c, dir, hosts, clients); err != nil {
-				return err
+				return errors.Join(err, c.Stop())
 			}
 		}
 		if err := c.Stop(); err != nil {
