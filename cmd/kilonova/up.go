@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	_ "net/http/pprof" // on http.DefaultServeMux, which nothing else serves
 	"os"
 	"os/signal"
 	"syscall"
@@ -26,6 +28,7 @@ type upCmd struct {
 	LibvirtURI string        `placeholder:"URI" help:"libvirt connection, when it is not the system's."`
 	External   string        `placeholder:"CIDR" help:"IPv4 range of the external network, when it is first made; this machine has its first address. Default: 172.24.4.0/24, or another for each port offset."`
 	ConfigFile []string      `placeholder:"FILE" help:"A nova.conf; may be repeated, later ones win."`
+	Debug      string        `placeholder:"ADDR" help:"Serve Go's profiles (/debug/pprof) on this address, such as 127.0.0.1:6060."`
 	Verbose    bool          `short:"v" help:"Log more."`
 }
 
@@ -48,6 +51,9 @@ func (u *upCmd) Run() error {
 	}
 	if err != nil {
 		return err
+	}
+	if u.Debug != "" {
+		go func() { log.Error("profiles", "error", http.ListenAndServe(u.Debug, nil)) }() //nolint:gosec // an operator's own wish
 	}
 	begun := clock.Real{}.Now()
 	c, err := target.Start(ctx, "up", opt)

@@ -27,8 +27,10 @@ import (
 // Board is where wishes are posted and truth is reported: the conductor, in this process
 // or across the bus.
 type Board interface {
-	// Wishes lists what the host owes, or with all every wish for it.
-	Wishes(ctx context.Context, host string, all bool) ([]nova.Wish, error)
+	// Wishes lists every wish for the host.
+	Wishes(ctx context.Context, host string) ([]nova.Wish, error)
+	// Owed lists what the host has not reached, but for those whose generation it knows.
+	Owed(ctx context.Context, host string, known map[string]int64) ([]nova.Wish, error)
 	// Report takes in what the host knows. It returns when the reports are durable.
 	Report(ctx context.Context, host string, truths []nova.Truth) error
 	// Announce says that the host is there and what it has.
@@ -69,8 +71,12 @@ type Agent struct {
 	wg      sync.WaitGroup
 }
 
-// work is a server that is worked on; next is a newer wish that came meanwhile.
-type work struct{ next *nova.Wish }
+// work is a server that is worked on: the newest generation known, and the wish that came
+// while an older one was worked on.
+type work struct {
+	gen  int64
+	next *nova.Wish
+}
 
 // New makes an agent; Run runs it.
 func New(cfg Config) *Agent {
@@ -115,7 +121,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	side(a.beats)
 	side(a.watch)
 	for ctx.Err() == nil {
-		a.look(ctx, false)
+		a.look(ctx)
 		select {
 		case <-ctx.Done():
 		case <-a.hint:
@@ -154,9 +160,15 @@ func (a *Agent) announce(ctx context.Context) error {
 	return a.cfg.Board.Announce(ctx, a.cfg.Host, inv, append(virt.Traits(a.cfg.Driver), inv.Traits...))
 }
 
-// look takes up every wish that is owed.
-func (a *Agent) look(ctx context.Context, all bool) {
-	wishes, err := a.cfg.Board.Wishes(ctx, a.cfg.Host, all)
+// look takes up every wish that is owed and not worked on.
+func (a *Agent) look(ctx context.Context) {
+	a.mu.Lock()
+	known := make(map[string]int64, len(a.working))
+	for id, w := range a.working {
+		known[id] = w.gen
+	}
+	a.mu.Unlock()
+	wishes, err := a.cfg.Board.Owed(ctx, a.cfg.Host, known)
 	if err != nil {
 		if ctx.Err() == nil {
 			a.cfg.Log.Warn("compute: ask for wishes", "host", a.cfg.Host, "error", err)
@@ -173,13 +185,15 @@ func (a *Agent) take(ctx context.Context, w *nova.Wish) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if job := a.working[w.ServerID]; job != nil {
-		job.next = w
+		if w.Gen > job.gen {
+			job.gen, job.next = w.Gen, w
+		}
 		return
 	}
 	if a.reached[w.ServerID] >= w.Gen {
 		return // reported, and on its way
 	}
-	a.working[w.ServerID] = &work{}
+	a.working[w.ServerID] = &work{gen: w.Gen}
 	a.wg.Add(1)
 	go func() {
 		defer a.wg.Done()
@@ -195,7 +209,7 @@ func (a *Agent) next(w *nova.Wish) *nova.Wish {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	job := a.working[w.ServerID]
-	if job.next != nil && job.next.Gen > w.Gen {
+	if job.next != nil {
 		n := job.next
 		job.next = nil
 		return n

@@ -133,7 +133,7 @@ func (a *Agent) changed(ctx context.Context, id string) {
 // adopt compares all wishes with all guests, once at start: takes up what is owed, reports
 // what changed while nobody looked, and names guests that nobody wishes for.
 func (a *Agent) adopt(ctx context.Context) error {
-	wishes, err := a.cfg.Board.Wishes(ctx, a.cfg.Host, true)
+	wishes, err := a.cfg.Board.Wishes(ctx, a.cfg.Host)
 	if err != nil {
 		return err
 	}

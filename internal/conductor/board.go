@@ -16,14 +16,19 @@ import (
 	"github.com/kilonova/kilonova/internal/virt"
 )
 
-// Wishes lists what a host owes, or with all every wish for it.
-func (c *Conductor) Wishes(ctx context.Context, host string, all bool) (out []nova.Wish, err error) {
+// Wishes lists every wish for a host.
+func (c *Conductor) Wishes(ctx context.Context, host string) (out []nova.Wish, err error) {
 	err = c.cfg.Store.View(ctx, func(t *store.Tx) error {
-		if all {
-			out, err = t.Wishes().All(host)
-		} else {
-			out, err = t.Wishes().Owed(host)
-		}
+		out, err = t.Wishes().All(host)
+		return err
+	})
+	return out, err
+}
+
+// Owed lists what a host has not reached, but for those whose generation it knows.
+func (c *Conductor) Owed(ctx context.Context, host string, known map[string]int64) (out []nova.Wish, err error) {
+	err = c.cfg.Store.View(ctx, func(t *store.Tx) error {
+		out, err = t.Wishes().Owed(host, known)
 		return err
 	})
 	return out, err

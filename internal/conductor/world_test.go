@@ -164,7 +164,7 @@ func (w *world) tick() {
 }
 
 func (w *world) work(host string) {
-	wishes, err := w.c.Wishes(w.t.Context(), host, false)
+	wishes, err := w.c.Owed(w.t.Context(), host, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

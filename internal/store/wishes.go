@@ -69,25 +69,29 @@ func decodeWish(w *nova.Wish, tr *nova.Truth, wish, truth string) error {
 	return json.Unmarshal([]byte(truth), tr)
 }
 
-// Owed lists the wishes that a host has not reached.
-func (q Wishes) Owed(host string) ([]nova.Wish, error) {
-	return q.list("SELECT gen, pending, saga_id, wish FROM wishes WHERE host=? AND pending=1", host)
+// Owed lists the wishes that a host has not reached, but for those whose generation it
+// knows already.
+func (q Wishes) Owed(host string, known map[string]int64) ([]nova.Wish, error) {
+	return q.list("SELECT server_id, gen, pending, saga_id, wish FROM wishes WHERE host=? AND pending=1", host, known)
 }
 
 // All lists every wish for a host.
 func (q Wishes) All(host string) ([]nova.Wish, error) {
-	return q.list("SELECT gen, pending, saga_id, wish FROM wishes WHERE host=?", host)
+	return q.list("SELECT server_id, gen, pending, saga_id, wish FROM wishes WHERE host=?", host, nil)
 }
 
-func (q Wishes) list(text, host string) ([]nova.Wish, error) {
+func (q Wishes) list(text, host string, known map[string]int64) ([]nova.Wish, error) {
 	var out []nova.Wish
 	err := q.t.Each(text, []any{host}, func(scan func(...any) error) error {
 		var w nova.Wish
 		var gen int64
 		var pending int
-		var sagaID, text string
-		if err := scan(&gen, &pending, &sagaID, &text); err != nil {
+		var id, sagaID, text string
+		if err := scan(&id, &gen, &pending, &sagaID, &text); err != nil {
 			return err
+		}
+		if known[id] >= gen {
+			return nil
 		}
 		if err := json.Unmarshal([]byte(text), &w); err != nil {
 			return fmt.Errorf("a wish for host %s: %w", host, err)
