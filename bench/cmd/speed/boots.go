@@ -21,6 +21,9 @@ func boots(ctx context.Context, dir string) error {
 			return err
 		}
 		for _, clients := range []int{1, 8, 64} {
+			if *only != 0 && clients != *only {
+				continue
+			}
 			if err := bootsBy(ctx, c, dir, hosts, clients); err != nil {
 				return errors.Join(err, c.Stop())
 			}

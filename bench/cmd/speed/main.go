@@ -20,9 +20,11 @@ import (
 
 var (
 	binary = flag.String("binary", "bin/kilonova", "the program to measure")
+	only   = flag.Int("clients", 0, "measure boots with this many clients only")
 	what   = flag.String("what", "boots,read,start,idle", "measurements to make")
 	length = flag.Duration("length", 3*time.Second, "of each probe")
 	offset = flag.Int("port-offset", 26000, "for every port")
+	debug  = flag.String("debug", "", "address on which the program serves its profiles meanwhile")
 	many   = flag.Int("stored", 100_000, "how many servers are stored when the start is measured")
 )
 
@@ -64,6 +66,9 @@ func fresh(ctx context.Context, dir string, hosts int) (*cloud.Cloud, error) {
 	}
 	c := cloud.New(*binary, filepath.Join(dir, fmt.Sprintf("state-%d", hosts)), *offset,
 		"--virt", "fake", "--fake-hosts", fmt.Sprint(hosts), "--config-file", conf)
+	if *debug != "" {
+		c.Args = append(c.Args, "--debug", *debug)
+	}
 	if _, err := c.Start(ctx); err != nil {
 		return nil, err
 	}
