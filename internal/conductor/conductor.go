@@ -201,7 +201,9 @@ func (c *Conductor) Begin(t *store.Tx, v nova.Verb, s *nova.Server, requestID, u
 	now := t.Now()
 	switch v {
 	case nova.Create:
-		r, err = saga.New(c.create(), s.Saga, s.ID, createState{Server: *s}, now)
+		r, err = saga.New(c.create(), s.Saga, s.ID, createState{
+			ServerID: s.ID, SagaID: s.Saga, Networks: len(s.Networks) > 0, Forced: s.ForcedHost != "" || s.ForcedNode != "",
+		}, now)
 	case nova.Delete:
 		r, err = saga.New(c.remove(), s.Saga, s.ID, removeState{ServerID: s.ID, SagaID: s.Saga}, now)
 	default:

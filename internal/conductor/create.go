@@ -13,18 +13,21 @@ import (
 )
 
 // createState is the notebook of a create. Everything is keyed by the server's id, which
-// was there before the first step.
+// was there before the first step. What the user asked for is in the server's row.
 type createState struct {
-	Server nova.Server // as asked for
-	Host   string
-	Node   string
-	Zone   string
-	Tried  []string // hosts that failed
-	Last   string   // why the last of them did
-	VIFs   []nova.VIF
-	Gen    int64 // of the wish
-	Power  nova.Power
-	Root   string
+	ServerID string
+	SagaID   string
+	Networks bool // it asked for some
+	Forced   bool // to one host: there is no other to try
+	Host     string
+	Node     string
+	Zone     string
+	Tried    []string // hosts that failed
+	Last     string   // why the last of them did
+	VIFs     []nova.VIF
+	Gen      int64 // of the wish
+	Power    nova.Power
+	Root     string
 }
 
 // HostName names the host in the action's events.
@@ -50,23 +53,23 @@ func (c *Conductor) create() saga.Saga[createState, *store.Tx] {
 			Name: claimAHost, Event: "schedule_instances",
 			Do:         c.claimHost,
 			Commit:     onHost,
-			Undo:       func(ctx context.Context, s *S) error { return c.cfg.Scheduler.Release(ctx, s.Server.ID) },
+			Undo:       func(ctx context.Context, s *S) error { return c.cfg.Scheduler.Release(ctx, s.ServerID) },
 			UndoCommit: offHost,
 		}, {
 			Name: "make its ports",
-			Skip: func(s *S) bool { return len(s.Server.Networks) == 0 },
+			Skip: func(s *S) bool { return !s.Networks },
 			Do:   c.makePorts,
 			Commit: func(t *store.Tx, s *S) error {
-				return c.hold(t, s.Server.ID, func(v *nova.Server) {
+				return c.hold(t, s.ServerID, func(v *nova.Server) {
 					v.VIFs = s.VIFs
-					if v.Saga == s.Server.Saga {
+					if v.Saga == s.SagaID {
 						v.Task = nova.Spawning
 					}
 				})
 			},
-			Undo: func(ctx context.Context, s *S) error { return c.cfg.Ports.RemovePorts(ctx, s.Server.ID) },
+			Undo: func(ctx context.Context, s *S) error { return c.cfg.Ports.RemovePorts(ctx, s.ServerID) },
 			UndoCommit: func(t *store.Tx, s *S) error {
-				return c.hold(t, s.Server.ID, func(v *nova.Server) { v.VIFs = nil })
+				return c.hold(t, s.ServerID, func(v *nova.Server) { v.VIFs = nil })
 			},
 		}, {
 			Name:   "wish it there",
@@ -76,7 +79,7 @@ func (c *Conductor) create() saga.Saga[createState, *store.Tx] {
 			Name: "wait for it", Event: "compute__do_build_and_run_instance",
 			Wait: waitForHost,
 			Do:   c.awaitBuilt,
-			Undo: func(ctx context.Context, s *S) error { return c.clearHosts(ctx, s.Server.ID, s.Server.Saga) },
+			Undo: func(ctx context.Context, s *S) error { return c.clearHosts(ctx, s.ServerID, s.SagaID) },
 		}},
 		Done:    c.created,
 		Unwound: c.notCreated,
@@ -84,21 +87,25 @@ func (c *Conductor) create() saga.Saga[createState, *store.Tx] {
 }
 
 func (c *Conductor) claimHost(ctx context.Context, s *createState) error {
-	at, err := c.cfg.Scheduler.Claim(ctx, &s.Server, s.Tried)
+	v, err := c.cfg.Store.Seen(ctx, s.ServerID)
+	if err != nil {
+		return err
+	}
+	at, err := c.cfg.Scheduler.Claim(ctx, v, s.Tried)
 	if err != nil && s.Last != "" && nova.KindOf(err) == nova.Invalid {
 		return nova.Errorf(nova.Invalid, "Exceeded maximum number of retries. Exhausted all hosts available for "+
-			"retrying build failures for instance %s. Last exception: %s", s.Server.ID, s.Last)
+			"retrying build failures for instance %s. Last exception: %s", s.ServerID, s.Last)
 	}
 	s.Host, s.Node, s.Zone = at.Host, at.Node, at.Zone
 	return err
 }
 
 func onHost(t *store.Tx, s *createState) error {
-	_, err := t.Servers().Change(s.Server.ID, func(v *nova.Server) error {
+	_, err := t.Servers().Change(s.ServerID, func(v *nova.Server) error {
 		v.Host, v.Node, v.Zone = s.Host, s.Node, s.Zone
 		switch {
-		case v.Saga != s.Server.Saga: // a delete has it; this saga is about to be cancelled
-		case len(s.Server.Networks) > 0:
+		case v.Saga != s.SagaID: // a delete has it; this saga is about to be cancelled
+		case s.Networks:
 			v.Task = nova.Networking
 		default:
 			v.Task = nova.Spawning
@@ -109,7 +116,7 @@ func onHost(t *store.Tx, s *createState) error {
 }
 
 func offHost(t *store.Tx, s *createState) error {
-	_, err := t.Servers().Change(s.Server.ID, func(v *nova.Server) error {
+	_, err := t.Servers().Change(s.ServerID, func(v *nova.Server) error {
 		v.Host, v.Node, v.Zone = "", "", ""
 		return nil
 	})
@@ -120,7 +127,10 @@ func (c *Conductor) makePorts(ctx context.Context, s *createState) error {
 	if c.cfg.Ports == nil {
 		return nova.Errorf(nova.NotImplemented, "this cloud has no network service")
 	}
-	v := &s.Server
+	v, err := c.cfg.Store.Seen(ctx, s.ServerID)
+	if err != nil {
+		return err
+	}
 	vifs, err := c.cfg.Ports.EnsurePorts(ctx, network.EnsureSpec{
 		ServerID: v.ID, ProjectID: v.ProjectID, AvailabilityZone: s.Zone, Hostname: v.Hostname,
 		Requests: v.Networks, SecurityGroups: v.SecurityGroups,
@@ -138,11 +148,11 @@ func (c *Conductor) makePorts(ctx context.Context, s *createState) error {
 }
 
 func (c *Conductor) wishIt(t *store.Tx, s *createState) error {
-	v, err := t.Servers().Get(s.Server.ID)
+	v, err := t.Servers().Get(s.ServerID)
 	if err != nil {
 		return err
 	}
-	w := nova.Wish{ServerID: v.ID, Host: s.Host, SagaID: s.Server.Saga, Server: *v, Power: nova.Running}
+	w := nova.Wish{ServerID: v.ID, Host: s.Host, SagaID: s.SagaID, Server: *v, Power: nova.Running}
 	if err := t.Wishes().Set(&w); err != nil {
 		return err
 	}
@@ -151,7 +161,7 @@ func (c *Conductor) wishIt(t *store.Tx, s *createState) error {
 }
 
 func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
-	truth, err := c.truth(ctx, s.Server.ID, s.Host, s.Gen)
+	truth, err := c.truth(ctx, s.ServerID, s.Host, s.Gen)
 	if err != nil {
 		return err
 	}
@@ -164,14 +174,14 @@ func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
 	if !slices.Contains(s.Tried, s.Host) {
 		s.Tried = append(s.Tried, s.Host)
 	}
-	if len(s.Tried) < c.cfg.MaxAttempts && s.Server.ForcedHost == "" {
+	if len(s.Tried) < c.cfg.MaxAttempts && !s.Forced {
 		return saga.Back{To: claimAHost, Cause: failure}
 	}
 	return errors.New(truth.Error)
 }
 
 func (c *Conductor) created(t *store.Tx, s *createState) error {
-	return c.own(t, s.Server.ID, s.Server.Saga, func(v *nova.Server) {
+	return c.own(t, s.ServerID, s.SagaID, func(v *nova.Server) {
 		v.VM, v.Task, v.Power = nova.Active, nova.NoTask, s.Power
 		v.LaunchedAt, v.RootDevice, v.Saga = t.Now(), s.Root, ""
 		v.Fault = nil
@@ -179,7 +189,7 @@ func (c *Conductor) created(t *store.Tx, s *createState) error {
 }
 
 func (c *Conductor) notCreated(t *store.Tx, s *createState, why saga.Why) error {
-	return c.own(t, s.Server.ID, s.Server.Saga, func(v *nova.Server) {
+	return c.own(t, s.ServerID, s.SagaID, func(v *nova.Server) {
 		v.VM, v.Task, v.Power, v.Saga = nova.ErrorState, nova.NoTask, nova.NoState, ""
 		v.Fault = fault(why, t.Now())
 	})

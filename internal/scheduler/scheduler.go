@@ -10,6 +10,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -128,13 +129,6 @@ const claimTries = 20
 // repeated: a server that holds an allocation keeps it. Hosts named in not are left out.
 // When no host will do it gives nova.Invalid with the reason of each.
 func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Choice, error) {
-	held, err := s.cfg.Placement.Held(ctx, v.ID)
-	if err != nil {
-		return Choice{}, err
-	}
-	if h := (*s.hosts.Load())[held]; h != nil {
-		return Choice{h.Name, h.Node, h.Zone}, nil
-	}
 	spec := &filter.Spec{Server: v, Not: not, Now: s.cfg.Clock.Now(), DownAfter: s.cfg.DownAfter, Ask: ask(v.Flavor)}
 	refreshed := false
 	for range claimTries {
@@ -152,12 +146,28 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 		}
 		err := s.cfg.Placement.Claim(ctx, store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID},
 			best.C.ProviderID, spec.Ask)
-		if nova.IsConflict(err) {
+		switch {
+		case errors.Is(err, store.ErrHeld):
+			return s.held(ctx, v.ID)
+		case nova.IsConflict(err):
 			continue
 		}
 		return Choice{best.Name, best.Node, best.Zone}, err
 	}
 	return Choice{}, nova.Errorf(nova.Unavailable, "server %s: lost %d claims to others", v.ID, claimTries)
+}
+
+// held answers the host of a claim that was made before, by a process that died since.
+func (s *Scheduler) held(ctx context.Context, serverID string) (Choice, error) {
+	provider, err := s.cfg.Placement.Held(ctx, serverID)
+	if err != nil {
+		return Choice{}, err
+	}
+	h := (*s.hosts.Load())[provider]
+	if h == nil {
+		return Choice{}, nova.Errorf(nova.Unavailable, "server %s: its claim is on provider %s, which is not known yet", serverID, provider)
+	}
+	return Choice{h.Name, h.Node, h.Zone}, nil
 }
 
 // Release gives back what Claim allocated.

@@ -172,10 +172,13 @@ type Consumer struct{ ID, ProjectID, UserID string }
 // ErrFull is what Allocate gives when the provider cannot take it (any more).
 var ErrFull = errors.New("the provider has not enough left")
 
+// ErrHeld is what Allocate gives a consumer that has other allocations.
+var ErrHeld = errors.New("the consumer has allocations already")
+
 // Allocate gives a consumer resources of one provider, all or nothing, judged by the
 // database itself: the inventories are raised only while they fit, so that any number of
 // processes cannot overbook. A consumer that has exactly these already is left as it is
-// (repeated), so that a claim may be made again; one that has others gives nova.Conflict.
+// (repeated), so that a claim may be made again; one that has others gives ErrHeld.
 func (q Placement) Allocate(c Consumer, provider string, resources map[string]int64) (repeated bool, err error) {
 	have, err := q.Allocations(c.ID)
 	if err != nil {
@@ -185,7 +188,7 @@ func (q Placement) Allocate(c Consumer, provider string, resources map[string]in
 		if same(have[provider], resources) && len(have) == 1 {
 			return true, nil
 		}
-		return false, nova.Errorf(nova.Conflict, "consumer %s has allocations already", c.ID)
+		return false, ErrHeld
 	}
 	classes := sortedKeys(resources)
 	raise := "UPDATE inventories SET used=used+CASE class" + strings.Repeat(" WHEN ? THEN ?", len(classes)) +

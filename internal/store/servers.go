@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +80,11 @@ func (q Servers) count(s *nova.Server, sign int64) error {
 
 // Get reads a server, also a deleted one. The caller must not change what it gets.
 func (q Servers) Get(id string) (*nova.Server, error) {
+	for _, s := range slices.Backward(q.changed) {
+		if s.ID == id {
+			return s, nil // of this very transaction
+		}
+	}
 	var gen int64
 	if err := q.t.Row("SELECT gen FROM servers WHERE id=?", []any{id}, &gen); err != nil {
 		if errors.Is(err, sqldb.ErrNoRows) {
@@ -106,6 +112,16 @@ func (q Servers) open(id string, gen int64, text string) (*nova.Server, error) {
 		q.s.servers.put(s)
 	}
 	return s, nil
+}
+
+// Seen is a server as this process last saw it, else as the database has it: right for what
+// never changes, such as what its user asked for.
+func (s *Store) Seen(ctx context.Context, id string) (v *nova.Server, err error) {
+	if v = s.servers.last(id); v != nil {
+		return v, nil
+	}
+	err = s.View(ctx, func(t *Tx) error { v, err = t.Servers().Get(id); return err })
+	return v, err
 }
 
 // Change reads a server, lets fn change a copy, and writes that if nobody else wrote
