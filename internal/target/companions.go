@@ -123,7 +123,7 @@ func startDatapath(_ context.Context, c *Cloud) error {
 		return nil
 	}
 	r, err := realise.New(realise.Config{
-		Instance: c.instance(), Host: hostname(), MetadataURL: c.url(metadataPort), MetadataSecret: []byte(c.state.secrets.Metadata),
+		Instance: c.instance(), Host: hostname(), MetadataURL: c.url(metadataPort), MetadataSecret: c.metadataSecret(),
 	}, c.network, c.network, c.network, c.opt.Clock, c.opt.Log)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	api "github.com/kilonova/kilonova/internal/api/compute"
+	edge "github.com/kilonova/kilonova/internal/api/metadata"
 	"github.com/kilonova/kilonova/internal/conductor"
 	"github.com/kilonova/kilonova/internal/flavor"
 	"github.com/kilonova/kilonova/internal/metadata"
@@ -32,6 +33,7 @@ type Settings struct {
 	API      api.Settings
 	Limits   server.Limits
 	Metadata metadata.Settings
+	Guests   edge.Settings
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
 	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`

@@ -59,11 +59,11 @@ var modules = []module{
 	{"placement", needs("store"), startPlacement},
 	{"scheduler", needs("placement"), startScheduler},
 	{"conductor", needs("scheduler", "bus", "network"), startConductor},
-	{"metadata", needs("state"), startMetadata},
+	{"metadata", needs("store", "network"), startMetadata},
 	{"compute", needs("conductor", "image", "metadata"), startCompute},
 	{"api", needs("conductor", "compute", "keystone", "image", "network"), startAPI},
-	{"datapath", needs("network"), startDatapath},
-	{"up", needs("identity", "image", "network", "placement", "scheduler", "conductor", "compute", "api", "datapath"), announce},
+	{"datapath", needs("network", "metadata"), startDatapath},
+	{"up", needs("identity", "image", "network", "placement", "scheduler", "conductor", "compute", "api", "metadata", "datapath"), announce},
 }
 
 // Cloud is what the modules of one process share: each field is set by one module and read
