@@ -88,14 +88,14 @@ func readJSON(r io.Reader) (json.RawMessage, error) {
 type target struct{ name, url string }
 
 // parseTargets reads name@url. What names no service is a mistake in the file, and said at
-// the start.
+// the start, by its place: a URL may hold a password.
 func parseTargets(texts []string) ([]target, error) {
 	var out []target
-	for _, text := range texts {
+	for i, text := range texts {
 		name, at, ok := strings.Cut(text, "@")
 		u, err := url.Parse(at)
 		if !ok || name == "" || err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("%q: want name@http(s)://host/path", name)
+			return nil, fmt.Errorf("entry %d: want name@http(s)://host/path", i+1)
 		}
 		if slices.ContainsFunc(out, func(t target) bool { return t.name == name }) {
 			return nil, fmt.Errorf("%q is there twice", name)

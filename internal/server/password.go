@@ -18,7 +18,7 @@ func (r *Room) SetGuestPassword(ctx context.Context, id, password string) error 
 	}
 	_, err := r.change(ctx, id, "", func(_ *store.Tx, s *nova.Server) error {
 		if s.GuestPassword != "" {
-			return nova.Errorf(nova.Conflict, "There was a conflict when trying to complete your request.")
+			return nova.Errorf(nova.Conflict, "Instance %s has a password already.", id)
 		}
 		s.GuestPassword = password
 		return nil

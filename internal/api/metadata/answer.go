@@ -32,6 +32,7 @@ func answer(w http.ResponseWriter, item metadata.Item) {
 var (
 	errNotFound  = nova.Errorf(nova.NotFound, "The resource could not be found.")
 	errSignature = nova.Errorf(nova.Forbidden, "Invalid proxy request signature.")
+	errConflict  = nova.Errorf(nova.Conflict, "There was a conflict when trying to complete your request.")
 	errUnknown   = nova.Errorf(nova.Internal, "An unknown error has occurred. Please try your request again.")
 )
 

@@ -13,9 +13,13 @@ import (
 const maxPassword = 1020
 
 // setPassword keeps what a guest posts as its password: what it encrypted for its owner.
-func (s *Service) setPassword(w http.ResponseWriter, r *http.Request, id string) error {
-	if r.Method != http.MethodPost {
+// There says that it has posted one before.
+func (s *Service) setPassword(w http.ResponseWriter, r *http.Request, id string, there bool) error {
+	switch {
+	case r.Method != http.MethodPost:
 		return nova.Errorf(nova.Invalid, "GET and POST only are supported.")
+	case there:
+		return errConflict
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 4*maxPassword)
 	b, err := httpd.ReadBody(r, maxPassword)
@@ -28,8 +32,11 @@ func (s *Service) setPassword(w http.ResponseWriter, r *http.Request, id string)
 		return nova.Errorf(nova.Invalid, "The password is not UTF-8 text.")
 	}
 	err = s.cfg.Servers.SetGuestPassword(r.Context(), id, string(b))
-	if nova.IsNotFound(err) {
+	switch {
+	case nova.IsNotFound(err):
 		err = errNotFound
+	case nova.IsConflict(err):
+		err = errConflict
 	}
 	s.trees.drop(id) // the guest reads what it wrote
 	return err
