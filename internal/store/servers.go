@@ -56,6 +56,36 @@ func (q Servers) Usage(projectID string) (u Usage, err error) {
 	return u, err
 }
 
+// CountOn is how many living servers are on a host.
+func (q Servers) CountOn(host string) (n int64, err error) {
+	err = q.t.Row("SELECT COUNT(*) FROM servers WHERE host=? AND deleted=0", []any{host}, &n)
+	return n, err
+}
+
+// CountByHost counts the living servers of every host, and those of them that an operation
+// is under way on.
+func (q Servers) CountByHost() (all, busy map[string]int64, err error) {
+	all, err = q.counts("SELECT host, COUNT(*) FROM servers WHERE deleted=0 GROUP BY host")
+	if err != nil {
+		return nil, nil, err
+	}
+	busy, err = q.counts(`SELECT v.host, COUNT(DISTINCT v.id) FROM sagas s JOIN servers v ON v.id=s.subject
+		WHERE s.active=1 AND v.deleted=0 GROUP BY v.host`)
+	return all, busy, err
+}
+
+func (q Servers) counts(text string) (map[string]int64, error) {
+	out := map[string]int64{}
+	err := q.t.Each(text, nil, func(scan func(...any) error) error {
+		var host string
+		var n int64
+		err := scan(&host, &n)
+		out[host] = n
+		return err
+	})
+	return out, err
+}
+
 // insertOnce adds a row unless its key is there, in each dialect's words.
 var insertOnce = map[sqldb.Dialect]string{
 	sqldb.SQLite:   "INSERT INTO usages(project_id, servers, vcpus, memory_mib) VALUES(?,0,0,0) ON CONFLICT DO NOTHING",

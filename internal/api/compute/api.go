@@ -27,6 +27,7 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/server"
+	"github.com/kilonova/kilonova/internal/service"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -80,6 +81,7 @@ type API struct {
 
 	flavors  *flavor.Room
 	keypairs *keypair.Room
+	services *service.Room
 }
 
 type showRule struct {
@@ -93,6 +95,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{cfg: cfg, rules: map[string]policy.Handle{}, views: newViewCache()}
 	a.live = liveAddresses{ports: cfg.Networks, clock: cfg.Clock, log: cfg.Log}
 	a.flavors, a.keypairs = flavor.New(cfg.Store), keypair.New(cfg.Store, cfg.limits().KeyPairs)
+	a.services = service.New(cfg.Store)
 	for _, f := range microversion.ShowFlags {
 		if f.Rule != "" {
 			a.show = append(a.show, showRule{f.Flag, cfg.Policy.Handle(f.Rule)})

@@ -3,7 +3,6 @@ package compute
 import (
 	"net/http"
 
-	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/nova"
 )
 
@@ -41,26 +40,11 @@ func listFlavorAccess(q *Request) error {
 }
 
 // flavorActions are what POST /flavors/{id}/action does.
-var flavorActions = []Action{
-	{"addTenantAccess", "", "os_compute_api:os-flavor-access:add_tenant_access", addFlavorAccess},
-	{"removeTenantAccess", "", "os_compute_api:os-flavor-access:remove_tenant_access", removeFlavorAccess},
-}
-
-func actOnFlavor(q *Request) error {
-	body, err := q.Body()
-	if err != nil {
-		return err
+func flavorActions() []Action {
+	return []Action{
+		{"addTenantAccess", "", "os_compute_api:os-flavor-access:add_tenant_access", addFlavorAccess},
+		{"removeTenantAccess", "", "os_compute_api:os-flavor-access:remove_tenant_access", removeFlavorAccess},
 	}
-	name, err := microversion.Action(body)
-	if err != nil {
-		return err
-	}
-	for _, a := range flavorActions {
-		if a.Name == name {
-			return a.Handler(q)
-		}
-	}
-	return nova.Errorf(nova.Invalid, "There is no such action: %s", name)
 }
 
 type tenantBody struct {

@@ -22,7 +22,7 @@ func (a *API) flavorRoutes() []Route {
 		{"PUT", "/flavors/{id}", "55-", manage + "update", updateFlavor},
 		{"DELETE", "/flavors/{id}", "", manage + "delete", deleteFlavor},
 		{"GET", "/flavors/{flavor_id}/os-flavor-access", "", "os_compute_api:os-flavor-access", listFlavorAccess},
-		{"POST", "/flavors/{id}/action", "", "", actOnFlavor},
+		{"POST", "/flavors/{id}/action", "", "", a.dispatch(flavorActions())},
 	}
 }
 

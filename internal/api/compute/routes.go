@@ -20,5 +20,10 @@ func (a *API) Routes() []Route {
 		a.flavorRoutes(),
 		a.flavorSpecRoutes(),
 		a.keypairRoutes(),
+		a.limitRoutes(),
+		a.zoneRoutes(),
+		a.serviceRoutes(),
+		a.hypervisorRoutes(),
+		a.extensionRoutes(),
 	)
 }

@@ -1,0 +1,237 @@
+package compute
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/api/microversion"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/service"
+)
+
+func (a *API) hypervisorRoutes() []Route {
+	const rule = "os_compute_api:os-hypervisors:"
+	return []Route{
+		{"GET", "/os-hypervisors", "", rule + "list", listHypervisors(false)},
+		{"GET", "/os-hypervisors/detail", "", rule + "list-detail", listHypervisors(true)},
+		{"GET", "/os-hypervisors/statistics", "-87", rule + "statistics", showStatistics},
+		{"GET", "/os-hypervisors/{id}", "", rule + "show", showHypervisor},
+		{"GET", "/os-hypervisors/{id}/uptime", "-87", rule + "uptime", showUptime},
+		{"GET", "/os-hypervisors/{id}/search", "-52", rule + "search", searchHypervisors(false)},
+		{"GET", "/os-hypervisors/{id}/servers", "-52", rule + "servers", searchHypervisors(true)},
+	}
+}
+
+type hypervisorQuery struct {
+	_           struct{} `strict:"53-"`
+	pageQuery   `mv:"33-52"`
+	onePage     `mv:"53-"`
+	Pattern     *string `json:"hypervisor_hostname_pattern" mv:"53-" one:"1" min:"1" max:"255" format:"fqdn"`
+	WithServers bool    `json:"with_servers" mv:"53-" one:"1"`
+}
+
+// onePage is pageQuery where a key may come only once.
+type onePage struct {
+	OneLimit  *int64 `key:"limit" min:"0" pattern:"^[0-9]*$" one:"1"`
+	OneMarker string `key:"marker" one:"1"`
+}
+
+// page is the page that is asked for; before 2.33 there are none.
+func (x *hypervisorQuery) page(v microversion.V) *pageQuery {
+	switch {
+	case v < 33:
+		return nil
+	case v < 53:
+		return &x.pageQuery
+	}
+	return &pageQuery{x.OneLimit, x.OneMarker}
+}
+
+// pick takes the page out of all hypervisors, or those that match the pattern.
+func (x *hypervisorQuery) pick(q *Request, limit int) func([]nova.Hypervisor) ([]nova.Hypervisor, error) {
+	page := x.page(q.V)
+	return func(all []nova.Hypervisor) ([]nova.Hypervisor, error) {
+		switch {
+		case x.Pattern != nil:
+			return matching(all, *x.Pattern)
+		case page == nil:
+			return all, nil
+		}
+		if page.Marker != "" {
+			at := findHypervisor(q.V, all, page.Marker)
+			if at < 0 {
+				return nil, nova.Errorf(nova.Invalid, "marker [%s] not found", page.Marker)
+			}
+			all = all[at+1:]
+		}
+		return all[:min(len(all), limit)], nil
+	}
+}
+
+func matching(all []nova.Hypervisor, pattern string) ([]nova.Hypervisor, error) {
+	var out []nova.Hypervisor
+	for _, h := range all {
+		if strings.Contains(strings.ToLower(h.Hostname), strings.ToLower(pattern)) {
+			out = append(out, h)
+		}
+	}
+	if len(out) == 0 {
+		return nil, nova.Errorf(nova.NotFound, "No hypervisor matching '%s' could be found.", pattern)
+	}
+	return out, nil
+}
+
+// findHypervisor finds one by what its version calls an id: the UUID from 2.53 on, the
+// number before; -1 is nowhere.
+func findHypervisor(v microversion.V, all []nova.Hypervisor, id string) int {
+	num, err := strconv.ParseInt(id, 10, 64)
+	for i := range all {
+		if v >= 53 && all[i].ID == id || v < 53 && err == nil && all[i].Num == num {
+			return i
+		}
+	}
+	return -1
+}
+
+func listHypervisors(detail bool) Handler {
+	rule := "os_compute_api:os-hypervisors:list"
+	if detail {
+		rule = "os_compute_api:os-hypervisors:list-detail"
+	}
+	return func(q *Request) error {
+		if err := q.Policy(rule); err != nil {
+			return err
+		}
+		var x hypervisorQuery
+		if err := q.Query(&x); err != nil {
+			return err
+		}
+		limit, page := 0, x.page(q.V)
+		if page != nil {
+			limit = page.limit(q)
+		}
+		if x.Pattern != nil {
+			if x.OneLimit != nil || x.OneMarker != "" {
+				return nova.Errorf(nova.Invalid, "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.")
+			}
+			limit = 0
+		}
+		list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Usage: detail && q.V < 88, Servers: x.WithServers}, x.pick(q, limit))
+		if err != nil {
+			return err
+		}
+		return q.replyHypervisors(list, limit, detail, x.WithServers)
+	}
+}
+
+func (q *Request) replyHypervisors(list []service.Hypervisor, limit int, detail, servers bool) error {
+	var next []Link
+	if full(len(list), limit) {
+		last := &list[len(list)-1]
+		id := last.ID
+		if q.V < 53 {
+			id = strconv.FormatInt(last.Num, 10)
+		}
+		next = q.NextLink(id)
+	}
+	views := make([]hypervisorView, len(list))
+	for i := range list {
+		views[i] = q.hypervisorView(&list[i], servers)
+	}
+	var show microversion.Show
+	if detail {
+		show = microversion.ShowDetail
+	}
+	return q.Reply(http.StatusOK, show, &struct {
+		Hypervisors []hypervisorView `json:"hypervisors"`
+		Links       []Link           `json:"hypervisors_links,omitempty" mv:"33-"`
+	}{views, next})
+}
+
+// searchHypervisors is the old way to find hypervisors by a part of their names.
+func searchHypervisors(servers bool) Handler {
+	rule := "os_compute_api:os-hypervisors:search"
+	if servers {
+		rule = "os_compute_api:os-hypervisors:servers"
+	}
+	return func(q *Request) error {
+		if err := q.Policy(rule); err != nil {
+			return err
+		}
+		list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Servers: servers},
+			func(all []nova.Hypervisor) ([]nova.Hypervisor, error) { return matching(all, q.Var("id")) })
+		if err != nil {
+			return err
+		}
+		return q.replyHypervisors(list, 0, false, servers)
+	}
+}
+
+// hypervisor reads the one in the path.
+func (q *Request) hypervisor(ask service.Ask) (*service.Hypervisor, error) {
+	id := q.Var("id")
+	if q.V >= 53 && !microversion.IsUUID(id) {
+		return nil, nova.Errorf(nova.Invalid, "Invalid uuid %s", id)
+	}
+	missing := nova.Errorf(nova.NotFound, "Hypervisor with ID '%s' could not be found.", id)
+	list, err := q.API.services.Hypervisors(q.R.Context(), ask, func(all []nova.Hypervisor) ([]nova.Hypervisor, error) {
+		at := findHypervisor(q.V, all, id)
+		if at < 0 {
+			return nil, missing
+		}
+		return all[at : at+1], nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, missing
+	}
+	return &list[0], nil
+}
+
+func showHypervisor(q *Request) error {
+	if err := q.Policy("os_compute_api:os-hypervisors:show"); err != nil {
+		return err
+	}
+	var x struct {
+		_           struct{} `strict:"53-"`
+		WithServers bool     `json:"with_servers" mv:"53-" one:"1"`
+	}
+	if err := q.Query(&x); err != nil {
+		return err
+	}
+	h, err := q.hypervisor(service.Ask{Usage: q.V < 88, Servers: x.WithServers})
+	if err != nil {
+		return err
+	}
+	return q.Reply(http.StatusOK, microversion.ShowDetail, &struct {
+		Hypervisor hypervisorView `json:"hypervisor"`
+	}{q.hypervisorView(h, x.WithServers)})
+}
+
+func showUptime(q *Request) error {
+	if err := q.Policy("os_compute_api:os-hypervisors:uptime"); err != nil {
+		return err
+	}
+	h, err := q.hypervisor(service.Ask{})
+	switch {
+	case err != nil:
+		return err
+	case q.API.stateOf(&h.Service) == "down":
+		return nova.Errorf(nova.Invalid, "Compute service of %s is unavailable at this time.", h.Host)
+	case h.Uptime == "":
+		return nova.Errorf(nova.NotImplemented, "The requested functionality is not supported.")
+	}
+	view := q.hypervisorView(h, false)
+	return q.Reply(http.StatusOK, 0, &struct {
+		Hypervisor struct {
+			hypervisorView
+			Uptime string `key:"uptime" mv:"-87"`
+		} `json:"hypervisor"`
+	}{struct {
+		hypervisorView
+		Uptime string `key:"uptime" mv:"-87"`
+	}{view, h.Uptime}})
+}
