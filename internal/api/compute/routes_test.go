@@ -3,6 +3,7 @@ package compute
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func TestEveryRouteAsksARuleThatExists(t *testing.T) {
 			t.Errorf("%s %s asks %q, which is no rule", r.Method, r.Path, r.Rule)
 		}
 	}
-	for _, act := range serverActions() {
+	for _, act := range slices.Concat(serverActions(), flavorActions()) {
 		if !a.cfg.Policy.Has(act.Rule) {
 			t.Errorf("action %s asks %q, which is no rule", act.Name, act.Rule)
 		}
@@ -76,6 +77,9 @@ func TestRoutesHaveNovasVersions(t *testing.T) {
 	}
 	for _, act := range serverActions() {
 		ours["POST /servers/{}/action "+act.Name] = "," + orAll(act.Versions)
+	}
+	for _, act := range flavorActions() {
+		ours["POST /flavors/{}/action "+act.Name] = "," + orAll(act.Versions)
 	}
 	for key, text := range ours {
 		if strings.HasSuffix(key, "/action ") {
