@@ -1,0 +1,50 @@
+package server_test
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/server"
+	"github.com/kilonova/kilonova/internal/store"
+	"github.com/kilonova/kilonova/internal/store/sqlite"
+)
+
+func TestAGuestsPasswordIsKeptUntilItsOwnerClearsIt(t *testing.T) {
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "k.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := store.New(db, clock.Real{})
+	t.Cleanup(func() { _ = st.Close() })
+	if err := st.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := &nova.Server{ID: uuid.NewString(), Num: 1, ProjectID: "p", VM: nova.Active}
+	if err := st.Update(t.Context(), func(tx *store.Tx) error { return tx.Servers().Insert(s) }); err != nil {
+		t.Fatal(err)
+	}
+	room := server.New(server.Config{Store: st, Clock: clock.Real{}})
+	set := func(id, password string) error { return room.SetGuestPassword(context.Background(), id, password) }
+	if err := set(s.ID, strings.Repeat("x", server.MaxGuestPassword+1)); nova.KindOf(err) != nova.Invalid {
+		t.Errorf("too long: %v", err)
+	}
+	if err := set(uuid.NewString(), "x"); !nova.IsNotFound(err) {
+		t.Errorf("no server: %v", err)
+	}
+	if err := set(s.ID, "first"); err != nil {
+		t.Error(err)
+	}
+	if err := set(s.ID, "second"); !nova.IsConflict(err) {
+		t.Errorf("a second one: %v", err)
+	}
+	got, err := room.Get(t.Context(), s.ID, "")
+	if err != nil || got.GuestPassword != "first" {
+		t.Errorf("kept %q, %v", got.GuestPassword, err)
+	}
+}
