@@ -9,6 +9,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ type Config struct {
 type Scheduler struct {
 	cfg   Config
 	load  sync.Mutex
+	spare sync.Pool                               // of *[]weigher.Option: a decision looks at every host
 	hosts atomic.Pointer[map[string]*filter.Host] // by provider id
 }
 
@@ -132,8 +134,8 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 	spec := &filter.Spec{Server: v, Not: not, Now: s.cfg.Clock.Now(), DownAfter: s.cfg.DownAfter, Ask: ask(v.Flavor)}
 	refreshed := false
 	for range claimTries {
-		best, why := s.choose(spec)
-		if best == nil {
+		best, ok, why := s.choose(spec)
+		if !ok {
 			if refreshed {
 				return Choice{}, noValidHost(why)
 			}
@@ -184,15 +186,19 @@ func ask(f nova.Flavor) (out [nova.HostClasses]int64) {
 }
 
 // choose answers the best host, or why there is none.
-func (s *Scheduler) choose(spec *filter.Spec) (*weigher.Option, *reasons) {
+func (s *Scheduler) choose(spec *filter.Spec) (weigher.Option, bool, *reasons) {
 	hosts := *s.hosts.Load()
 	why := &reasons{}
-	var pass []weigher.Option
 	lacking := func(c nova.Candidate, class int) {
 		if hosts[c.ProviderID] != nil {
 			why.add(nova.ClassNames[class], fmt.Sprintf("%d free, %d asked", c.Free(class), spec.Ask[class]))
 		}
 	}
+	buf, _ := s.spare.Get().(*[]weigher.Option)
+	if buf == nil {
+		buf = &[]weigher.Option{}
+	}
+	pass := (*buf)[:0]
 	for c := range s.cfg.Placement.Candidates(spec.Ask, lacking) {
 		h := hosts[c.ProviderID]
 		if h == nil {
@@ -204,35 +210,28 @@ func (s *Scheduler) choose(spec *filter.Spec) (*weigher.Option, *reasons) {
 		}
 		pass = append(pass, weigher.Option{Host: h, C: c})
 	}
+	defer func() { *buf = pass; s.spare.Put(buf) }()
 	if len(pass) == 0 {
-		return nil, why
+		return weigher.Option{}, false, why
 	}
 	weigher.Weigh(s.cfg.Weighers, pass)
 	n := min(s.cfg.SubsetSize, len(pass))
 	if n == 1 {
-		return best(pass), nil
+		return pass[best(pass)], true, nil
 	}
-	slices.SortFunc(pass, func(a, b weigher.Option) int {
-		switch {
-		case a.Weight > b.Weight:
-			return -1
-		case a.Weight < b.Weight:
-			return 1
-		}
-		return 0
-	})
-	return &pass[rand.IntN(n)], nil
+	slices.SortFunc(pass, func(a, b weigher.Option) int { return cmp.Compare(b.Weight, a.Weight) })
+	return pass[rand.IntN(n)], true, nil
 }
 
-// best is the heaviest; the first of equals.
-func best(pass []weigher.Option) *weigher.Option {
+// best is the index of the heaviest; the first of equals.
+func best(pass []weigher.Option) int {
 	top := 0
 	for i := range pass {
 		if pass[i].Weight > pass[top].Weight {
 			top = i
 		}
 	}
-	return &pass[top]
+	return top
 }
 
 func (s *Scheduler) pass(h *filter.Host, spec *filter.Spec) (name, why string, ok bool) {
