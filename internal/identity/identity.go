@@ -38,6 +38,13 @@ type Tokens interface {
 	ServiceToken(ctx context.Context) (string, error)
 }
 
+// Projects is a Gate that knows projects as well.
+type Projects interface {
+	// ProjectMissing says whether there is no such project, as far as the holder of the
+	// token may know. In doubt, and when nobody answers, it is not missing.
+	ProjectMissing(ctx context.Context, token, id string) bool
+}
+
 type tokenKey struct{}
 
 // WithToken makes calls under ctx act as the user who holds the token.

@@ -3,6 +3,7 @@ package compute
 import (
 	"net/http"
 
+	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/nova"
 )
 
@@ -51,6 +52,15 @@ type tenantBody struct {
 	Tenant string `json:"tenant" req:"1" min:"1" max:"255"`
 }
 
+// checkProject refuses a project that there is not, where the gate knows projects.
+func (q *Request) checkProject(id string) error {
+	p, ok := q.API.cfg.Gate.(identity.Projects)
+	if ok && p.ProjectMissing(q.R.Context(), q.R.Header.Get("X-Auth-Token"), id) {
+		return nova.Errorf(nova.Invalid, "Project ID %s is not a valid project.", id)
+	}
+	return nil
+}
+
 func addFlavorAccess(q *Request) error {
 	if err := q.Policy("os_compute_api:os-flavor-access:add_tenant_access"); err != nil {
 		return err
@@ -59,6 +69,9 @@ func addFlavorAccess(q *Request) error {
 		Add tenantBody `json:"addTenantAccess" req:"1"`
 	}
 	if err := q.Decode(&body); err != nil {
+		return err
+	}
+	if err := q.checkProject(body.Add.Tenant); err != nil {
 		return err
 	}
 	f, err := q.API.flavors.AddAccess(q.R.Context(), q.viewer(), q.Var("id"), body.Add.Tenant, q.V >= 7)

@@ -65,6 +65,7 @@ func TestFlavorsAreRefusedInNovasWords(t *testing.T) {
 		{404, "admin", 1, "DELETE", "/flavors/none", "", "Flavor none could not be found."},
 		{400, "admin", 1, "POST", "/flavors/1/action", `{"explode":{}}`, "There is no such action: explode"},
 		{409, "admin", 7, "POST", "/flavors/1/action", `{"addTenantAccess":{"tenant":"p"}}`, "Can not add access to a public flavor."},
+		{400, "admin", 7, "POST", "/flavors/1/action", `{"addTenantAccess":{"tenant":"nobody"}}`, "Project ID nobody is not a valid project."},
 		{404, "admin", 7, "POST", "/flavors/1/action", `{"removeTenantAccess":{"tenant":"p"}}`, "Flavor access not found for 1 / p combination."},
 		{400, "admin", 1, "GET", "/flavors?minRam=much", "", "Invalid minRam filter [much]"},
 		{400, "admin", 1, "GET", "/flavors?minDisk=", "", "Invalid minDisk filter []"},

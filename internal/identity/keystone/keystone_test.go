@@ -149,6 +149,24 @@ func TestKeystone(t *testing.T) {
 	})
 }
 
+func TestAProjectIsMissingOnlyWhenKeystoneSaysSo(t *testing.T) {
+	p := open(t)
+	admin := p.login("admin", onProject("admin"))
+	_, projects := p.call(200, "GET", "/projects?name=demo", admin, "")
+	for id, want := range map[string]bool{first(projects, "projects"): false, "0123456789abcdef": true, "a/../b?c#d": true, "..": true} {
+		if got := p.ProjectMissing(t.Context(), admin, id); got != want {
+			t.Errorf("%s is missing: %v", id, got)
+		}
+	}
+	if p.ProjectMissing(t.Context(), "nobody's token", "0123456789abcdef") {
+		t.Error("missing, to somebody who may not know")
+	}
+	p.srv.Close()
+	if p.ProjectMissing(t.Context(), admin, "0123456789abcdef") {
+		t.Error("missing, without an answer")
+	}
+}
+
 func TestARefusalIsRememberedForSecondsOnly(t *testing.T) {
 	p := open(t)
 	for range 3 {
