@@ -110,10 +110,25 @@ func groupsOf(s *nova.Server) []string {
 	return s.SecurityGroups
 }
 
+// prefixes are how guests name the disks of each bus.
+var prefixes = map[string]string{"": "vd", "virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
+
+// rootOf is the root disk's name. Before the host has told it, it is the one that the
+// image's bus leads to: a guest reads this at its first boot and mounts by it.
+func rootOf(s *nova.Server) string {
+	if s.RootDevice != "" || s.ImageID == "" || s.Image.Format == "iso" {
+		return s.RootDevice
+	}
+	if p := prefixes[s.ImageProps["hw_disk_bus"]]; p != "" {
+		return "/dev/" + p + "a"
+	}
+	return ""
+}
+
 // mappingOf names the disks: the root, and behind it the ephemeral disk and the swap disk
-// in the letters that follow.
+// in the letters that follow. A root that is a cdrom takes no letter from them.
 func mappingOf(s *nova.Server) []entry {
-	root := s.RootDevice
+	root := rootOf(s)
 	if root == "" {
 		return []entry{{name: "ami", leaf: "sda1"}, {name: "ephemeral0", leaf: "sda2"}, {name: "root", leaf: "/dev/sda1"}, {name: "swap", leaf: "sda3"}}
 	}
@@ -122,16 +137,18 @@ func mappingOf(s *nova.Server) []entry {
 	if disk == "" {
 		return out
 	}
-	stem, letter := disk[:len(disk)-1], disk[len(disk)-1]
-	next := func(name string) {
-		letter++
-		out = append(out, entry{name: name, leaf: stem + string(rune(letter))})
+	stem, letter := disk[:len(disk)-1], disk[len(disk)-1]+1
+	if p := "/dev/" + prefixes[s.ImageProps["hw_disk_bus"]]; s.Image.Format == "iso" && stem != p {
+		stem, letter = p, 'a'
 	}
-	if s.Flavor.EphemeralGiB > 0 {
-		next("ephemeral0")
-	}
-	if s.Flavor.SwapMiB > 0 {
-		next("swap")
+	for _, d := range []struct {
+		name string
+		size int64
+	}{{"ephemeral0", s.Flavor.EphemeralGiB}, {"swap", s.Flavor.SwapMiB}} {
+		if d.size > 0 {
+			out = append(out, entry{name: d.name, leaf: stem + string(rune(letter))})
+			letter++
+		}
 	}
 	return out
 }

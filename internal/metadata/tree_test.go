@@ -145,18 +145,24 @@ func TestAnEmptyDomainLeavesTheHostNameBare(t *testing.T) {
 }
 
 func TestDisksFollowTheRootInTheirLetters(t *testing.T) {
-	for root, want := range map[string]string{
-		"/dev/sda1": "ami sda1 root /dev/sda1 ephemeral0 /dev/sdb swap /dev/sdc", "7": "ami 7 root 7",
-		"": "ami sda1 ephemeral0 sda2 root /dev/sda1 swap sda3",
+	for _, c := range []struct{ root, image, format, bus, want string }{
+		{"/dev/sda1", "i", "qcow2", "", "ami sda1 root /dev/sda1 ephemeral0 /dev/sdb swap /dev/sdc"},
+		{"7", "i", "qcow2", "", "ami 7 root 7"},
+		{"", "", "", "", "ami sda1 ephemeral0 sda2 root /dev/sda1 swap sda3"},
+		{"", "i", "qcow2", "", "ami vda root /dev/vda ephemeral0 /dev/vdb swap /dev/vdc"},
+		{"", "i", "raw", "ide", "ami hda root /dev/hda ephemeral0 /dev/hdb swap /dev/hdc"},
+		{"", "i", "raw", "xen", "ami sda1 ephemeral0 sda2 root /dev/sda1 swap sda3"},
+		{"/dev/sda", "i", "iso", "", "ami sda root /dev/sda ephemeral0 /dev/vda swap /dev/vdb"},
+		{"/dev/sda", "i", "iso", "sata", "ami sda root /dev/sda ephemeral0 /dev/sdb swap /dev/sdc"},
 	} {
 		s := full()
-		s.RootDevice = root
+		s.RootDevice, s.ImageID, s.Image.Format, s.ImageProps = c.root, c.image, c.format, map[string]string{"hw_disk_bus": c.bus}
 		var got []string
 		for _, e := range mappingOf(s) {
 			got = append(got, e.name, e.leaf.(string))
 		}
-		if g := strings.Join(got, " "); g != want {
-			t.Errorf("%q: %s, want %s", root, g, want)
+		if g := strings.Join(got, " "); g != c.want {
+			t.Errorf("%v: %s", c, g)
 		}
 	}
 }
