@@ -13,6 +13,7 @@ offset=${PORT_OFFSET:-0} kilonova=$root/bin/kilonova libvirt_uri=${DEMO_LIBVIRT_
 # A step prints its name when it begins and its time when it ends.
 now() { echo "${EPOCHREALTIME/[.,]/}"; }
 seconds() { printf '%d.%d s' $((($1) / 1000000)) $((($1) / 100000 % 10)); }
+# shellcheck disable=SC2034
 begun=$(now)
 
 step() { # name, command...
