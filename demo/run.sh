@@ -8,8 +8,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 name=hello flavor=demo.tiny image=kilonova-guest network=private key=$state/demo.key guest=${KILONOVA_GUEST:-$root/.cache/guest}
 
+# What fails may have its output redirected: the report goes to where this script's went.
+exec 3>&1
 failed() {
 	trap - ERR
+	((BASH_SUBSHELL == 0)) || exit 1
+	exec >&3
 	printf '\n\n%s failed at: %s\n' "make demo" "$doing"
 	for log in step kilonova libvirt; do
 		[[ -s $state/$log.log ]] || continue
@@ -72,7 +76,7 @@ install_packages() {
 background() {
 	local name=$1
 	shift
-	setsid nohup "$@" >>"$state/$name.log" 2>&1 </dev/null &
+	setsid nohup "$@" >>"$state/$name.log" 2>&1 </dev/null 3>&- &
 	remember "$name" $!
 	disown
 }
