@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . ./lib.sh
 
-name=hello flavor=demo.tiny image=kilonova-guest network=private key=$state/demo.key guest=${KILONOVA_GUEST:-$root/.cache/guest}
+name=hello flavor=m1.nano image=kilonova-guest network=private key=$state/demo.key guest=${KILONOVA_GUEST:-$root/.cache/guest}
 
 # What fails may have its output redirected: the report goes to where this script's went.
 exec 3>&1
@@ -105,38 +105,47 @@ start_kilonova() {
 # there COMMAND...: whether the client finds something.
 there() { os "$@" -f value -c id >/dev/null 2>&1; }
 
-make_flavor_and_image() {
+# once WHAT NAME COMMAND...: makes something of that name, and never again. A call of the client costs most of a second, so
+# it looks whether the thing is there only where an earlier run ended on the way.
+once() {
+	local mark=$state/made/$1.$2 what=$1 name=$2
+	shift 2
+	[[ ! -e $mark ]] || return 0
+	if [[ ! -e $mark.begun ]] || ! there "${what//_/ }" show "$name"; then
+		mkdir -p "$state/made"
+		touch "$mark.begun"
+		os "$@" >/dev/null
+	fi
+	mv "$mark.begun" "$mark"
+}
+
+make_image_and_key() {
 	[[ -e $key ]] || ssh-keygen -q -t ed25519 -N '' -C demo -f "$key"
-	AS=kilonova there flavor show $flavor || AS=kilonova os flavor create --vcpus 1 --ram 128 --disk 1 $flavor >/dev/null
-	there image show $image || os image create --disk-format qcow2 --container-format bare --file "$guest/kilonova-guest.qcow2" $image >/dev/null
-	there keypair show demo || os keypair create --public-key "$key.pub" demo >/dev/null
+	once image $image image create --disk-format qcow2 --container-format bare --file "$guest/kilonova-guest.qcow2" $image
+	once keypair demo keypair create --public-key "$key.pub" demo
 }
 
 make_network() {
-	there network show $network || os network create $network >/dev/null
-	there subnet show $network || os subnet create --network $network --subnet-range 10.7.0.0/24 $network >/dev/null
-	there router show $network || {
-		os router create --external-gateway public $network >/dev/null
-	}
-	[[ $(os router show $network -f value -c interfaces_info) == *10.7.0.1* ]] || os router add subnet $network $network
-	[[ $(os security group rule list default -f value -c "Port Range") == *22:22* ]] || {
-		os security group rule create --protocol tcp --dst-port 22 default >/dev/null
-		os security group rule create --protocol icmp default >/dev/null
-	}
+	once network $network network create $network
+	once subnet $network subnet create --network $network --subnet-range 10.7.0.0/24 $network
+	once router $network router create --external-gateway public $network
+	once port gateway-of-$network router add subnet $network $network
+	once security_group_rule ssh security group rule create --protocol tcp --dst-port 22 default
+	once security_group_rule icmp security group rule create --protocol icmp default
 }
 
 make_server() {
 	local status
-	status=$(os server show $name -f value -c status) || status=none
-	case $status in
-	none) os server create --flavor $flavor --image $image --network $network --key-name demo --wait $name >/dev/null ;;
-	ERROR) die "the server is in error: openstack server show $name" ;;
-	SHUTOFF) os server start $name ;;
-	esac
+	if [[ -e $state/made/server.$name ]]; then
+		status=$(os server show $name -f value -c status) || rm -f "$state/made/server.$name" "$state/address"
+		[[ $status != SHUTOFF ]] || os server start $name
+	fi
+	once server $name server create --flavor $flavor --image $image --network $network --key-name demo --user-data user-data --wait $name
 }
 
 make_floating_ip() {
 	local port
+	[[ ! -s $state/address ]] || { address=$(cat "$state/address") && return; }
 	port=$(os port list --server $name -f value -c id)
 	address=$(os floating ip list --port "$port" -f value -c "Floating IP Address")
 	[[ -n $address ]] || address=$(os floating ip create --port "$port" public -f value -c floating_ip_address)
@@ -156,7 +165,7 @@ show_guest() {
 	os console log show --lines 12 $name | sed 's/^/    /'
 	printf '\nIn the guest, by ssh to its floating address %s:\n' "$address"
 	# shellcheck disable=SC2016 # the guest's shell expands it
-	log_in 'for c in "uname -a" uptime "ip -4 -o addr show dev eth0" "ip route"; do echo "\$ $c"; $c; done' | sed 's/^/    /'
+	log_in 'for c in "uname -a" uptime "ip -4 -o addr show dev eth0" "ip route" "cat /run/greeting"; do echo "\$ $c"; $c; done' | sed 's/^/    /'
 }
 
 go_on() {
@@ -182,11 +191,11 @@ step "guest image" build_guest
 step "libvirt" start_libvirt
 step "kilonova up" start_kilonova
 if ! all_there; then
-	step "flavor, image, key" make_flavor_and_image
-	step "network, router, security group" make_network
+	step "openstack image create, keypair create" make_image_and_key
+	step "network, subnet, router, security group" make_network
 	step "openstack server create --wait" make_server
-	step "floating IP" make_floating_ip
-	step "ssh to $address" await_ssh
+	step "openstack floating ip create" make_floating_ip
+	step "ssh debian@$address" await_ssh
 fi
 show_guest
 go_on
