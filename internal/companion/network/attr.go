@@ -23,8 +23,10 @@ type attr struct {
 	name  string
 	on    verbs
 	check check
-	// admin: only an administrator, or a service, may send it.
+	// admin: only an administrator, or a service, may send it. Of a new object anybody may
+	// say usual, which is what it would be anyhow.
 	admin bool
+	usual any
 	// secret: only an administrator, or a service, sees it.
 	secret bool
 	need   bool // a POST without it is refused
@@ -81,7 +83,7 @@ func (k *kind) accept(who caller, verb verbs, body map[string]any) (input, error
 			}
 			return nil, badRequest("Attribute '%s' not allowed in POST", name)
 		}
-		if a.admin && !who.admin && !(name == "project_id" && v == who.ProjectID) {
+		if a.admin && !who.admin && !(name == "project_id" && v == who.ProjectID) && !(verb == onPost && a.usual != nil && v == a.usual) {
 			return nil, forbidden(map[verbs]string{onPost: "create_", onPut: "update_"}[verb] + k.name + ":" + name)
 		}
 		clean, reason := a.check(v)
