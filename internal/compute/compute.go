@@ -54,6 +54,7 @@ type Config struct {
 	Log      *slog.Logger
 	Poll     time.Duration // the longest that a lost hint can cost; default 10 s
 	Beat     time.Duration // between signs of life; default 10 s
+	Patience time.Duration // with a hypervisor or network that is not there yet; default 20 s
 	// ConfigDriveFormat is [DEFAULT] config_drive_format: iso9660 or vfat.
 	ConfigDriveFormat string
 }
@@ -74,8 +75,9 @@ type Agent struct {
 // work is a server that is worked on: the newest generation known, and the wish that came
 // while an older one was worked on.
 type work struct {
-	gen  int64
-	next *nova.Wish
+	gen   int64
+	next  *nova.Wish
+	newer chan struct{} // holds one when next has come
 }
 
 // New makes an agent; Run runs it.
@@ -85,6 +87,9 @@ func New(cfg Config) *Agent {
 	}
 	if cfg.Beat == 0 {
 		cfg.Beat = 10 * time.Second
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 20 * time.Second
 	}
 	if cfg.ConfigDriveFormat == "" {
 		cfg.ConfigDriveFormat = "iso9660"
@@ -184,21 +189,27 @@ func (a *Agent) look(ctx context.Context) {
 func (a *Agent) take(ctx context.Context, w *nova.Wish) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if job := a.working[w.ServerID]; job != nil {
+	job := a.working[w.ServerID]
+	if job != nil {
 		if w.Gen > job.gen {
 			job.gen, job.next = w.Gen, w
+			select {
+			case job.newer <- struct{}{}:
+			default:
+			}
 		}
 		return
 	}
 	if a.reached[w.ServerID] >= w.Gen {
 		return // reported, and on its way
 	}
-	a.working[w.ServerID] = &work{gen: w.Gen}
+	job = &work{gen: w.Gen, newer: make(chan struct{}, 1)}
+	a.working[w.ServerID] = job
 	a.wg.Add(1)
 	go func() {
 		defer a.wg.Done()
 		for w != nil {
-			a.deliver(ctx, a.fulfil(ctx, w))
+			a.deliver(ctx, a.persist(ctx, w, job))
 			w = a.next(w)
 		}
 	}()
@@ -209,6 +220,10 @@ func (a *Agent) next(w *nova.Wish) *nova.Wish {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	job := a.working[w.ServerID]
+	select {
+	case <-job.newer:
+	default:
+	}
 	if job.next != nil {
 		n := job.next
 		job.next = nil

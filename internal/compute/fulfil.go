@@ -3,9 +3,38 @@ package compute
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/virt"
+)
+
+// persist tries a wish again while what it needs is not there: a libvirt that starts anew,
+// a network whose bridge is on its way. It ends with success, another failure, a newer
+// wish, or its patience.
+func (a *Agent) persist(ctx context.Context, w *nova.Wish, job *work) nova.Truth {
+	end := a.cfg.Clock.Now().Add(a.cfg.Patience)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		t := a.fulfil(ctx, w)
+		if t.Error == "" {
+			return t
+		}
+		if t.Kind == nova.Unavailable && t.At.Add(pause).Before(end) {
+			select {
+			case <-a.cfg.Clock.After(pause):
+				continue
+			case <-job.newer:
+			case <-ctx.Done():
+			}
+		}
+		a.cfg.Log.Warn("compute: wish not reached", "host", a.cfg.Host, "server", w.ServerID, "generation", w.Gen, "error", t.Error)
+		return t
+	}
+}
+
+const (
+	firstPause   = 50 * time.Millisecond
+	longestPause = 2 * time.Second
 )
 
 // fulfil makes one wish true and says how it went.
@@ -26,7 +55,6 @@ func (a *Agent) fulfil(ctx context.Context, w *nova.Wish) nova.Truth {
 	}
 	if err != nil {
 		t.Error, t.Kind = err.Error(), nova.KindOf(err)
-		a.cfg.Log.Warn("compute: wish not reached", "host", a.cfg.Host, "server", w.ServerID, "generation", w.Gen, "error", err)
 		if st, serr := a.cfg.Driver.State(ctx, w.ServerID); serr == nil {
 			t.Power = st.Power
 		}

@@ -196,7 +196,9 @@ func (d *drive[S, T]) failed(ctx context.Context, ev Event, err error) (parked b
 		next.NotBefore = d.w.Clock.Now().Add(park.For)
 		return true, d.save(ctx, next)
 	}
-	if nova.KindOf(err) == nova.Unavailable || d.g.Final {
+	var back Back
+	goesBack := errors.As(err, &back)
+	if nova.KindOf(err) == nova.Unavailable && !goesBack || d.g.Final {
 		ev.Error = err.Error()
 		d.event(ev)
 		next.Events = d.r.Events
@@ -208,8 +210,7 @@ func (d *drive[S, T]) failed(ctx context.Context, ev Event, err error) (parked b
 	ev.Finish, ev.Error = d.w.Clock.Now(), err.Error()
 	d.event(ev)
 	why := Why{Step: ev.Step, Reason: err.Error(), Kind: int(nova.KindOf(err))}
-	var back Back
-	if errors.As(err, &back) {
+	if goesBack {
 		why.Reason = back.Cause.Error()
 		d.r.Target = back.To
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/saga"
 	"github.com/kilonova/kilonova/internal/saga/sagatest"
 )
@@ -98,12 +99,21 @@ func TestCanBeCancelledAnywhere(t *testing.T) {
 }
 
 func TestGoesBackToAnEarlierStep(t *testing.T) {
+	for name, cause := range map[string]error{
+		"refused": errors.New("the host refused"), "unavailable": nova.Errorf(nova.Unavailable, "the host does not answer"),
+	} {
+		t.Run(name, func(t *testing.T) { goesBack(t, cause) })
+	}
+}
+
+// goesBack has a step go back for a cause: what cause it is makes no difference.
+func goesBack(t *testing.T, cause error) {
 	w := bench(t)
 	wait := w.Saga.Steps[4].Do
 	w.Saga.Steps[4].Do = func(ctx context.Context, s *notebook) error {
 		if len(s.Tries) == 0 {
 			s.Tries = append(s.Tries, s.Host)
-			return saga.Back{To: "claim", Cause: errors.New("the host refused")}
+			return saga.Back{To: "claim", Cause: cause}
 		}
 		return wait(ctx, s)
 	}

@@ -63,7 +63,7 @@ func TestSubnetsThatDoNotFitAreRefused(t *testing.T) {
 
 func TestAMemberMaySayWhatAnAdministratorAloneMayChange(t *testing.T) {
 	c := start(t)
-	n := c.must(201, "a", "POST", "/v2.0/networks", `{"network":{"shared":false,"router:external":false,"is_default":false}}`)["network"].(map[string]any)
+	n := c.must(201, "a", "POST", "/v2.0/networks", `{"network":{"shared":false,"router:external":false,"is_default":false}}`)
 	for _, name := range []string{"shared", "router:external", "is_default"} {
 		c.refused(403, "PolicyNotAuthorized", "a", "POST", "/v2.0/networks", `{"network":{%q:true}}`, name)
 		c.refused(403, "PolicyNotAuthorized", "a", "PUT", "/v2.0/networks/"+n["id"].(string), `{"network":{%q:false}}`, name)
