@@ -24,7 +24,7 @@ type upCmd struct {
 	Listen     string        `default:"127.0.0.1" help:"Address that the APIs listen on."`
 	PortOffset int           `default:"0" help:"Added to every port, so that two clouds fit on one machine."`
 	Database   string        `placeholder:"URL" help:"Database instead of SQLite in the state directory: postgresql://… or mysql://…"`
-	Bus        string        `placeholder:"URL" help:"Message bus instead of the one within the process: nats://…"`
+	Bus        string        `placeholder:"URL" help:"Message bus instead of the one within the process: nats://… or just nats for a broker inside this process."`
 	LibvirtURI string        `placeholder:"URI" help:"libvirt connection, when it is not the system's."`
 	External   string        `placeholder:"CIDR" help:"IPv4 range of the external network, when it is first made; this machine has its first address. Default: 172.24.4.0/24, or another for each port offset."`
 	ConfigFile []string      `placeholder:"FILE" help:"A nova.conf; may be repeated, later ones win."`

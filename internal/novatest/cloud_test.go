@@ -11,6 +11,7 @@ import (
 
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/novatest"
+	"github.com/kilonova/kilonova/internal/store/dbtest"
 )
 
 func TestAServerLivesAndDies(t *testing.T) {
@@ -27,6 +28,24 @@ func TestAServerLivesAndDies(t *testing.T) {
 	}
 	vm.Delete().AwaitGone()
 	cloud.WantNoLeaks()
+}
+
+func TestAServerLivesAndDiesOnEveryDatabaseAndBus(t *testing.T) {
+	for _, where := range []struct {
+		name string
+		opts []novatest.Option
+	}{
+		{"postgres", []novatest.Option{novatest.Database(dbtest.URL(t, "postgres"))}},
+		{"mysql", []novatest.Option{novatest.Database(dbtest.URL(t, "mysql"))}},
+		{"nats", []novatest.Option{novatest.Bus("nats")}},
+	} {
+		t.Run(where.name, func(t *testing.T) {
+			cloud := novatest.Start(t, where.opts...)
+			vm := cloud.Create("web").Await("ACTIVE").Do("os-stop").Await("SHUTOFF")
+			vm.Delete().AwaitGone()
+			cloud.WantNoLeaks()
+		})
+	}
 }
 
 func TestAServerOnANetworkHasItsAddress(t *testing.T) {

@@ -42,6 +42,12 @@ func Hosts(n int) Option { return func(o *target.Options) { o.FakeHosts = n } }
 // Dir sets the state directory, so that a test can start the same cloud again.
 func Dir(dir string) Option { return func(o *target.Options) { o.StateDir = dir } }
 
+// Database sets the database's URL.
+func Database(url string) Option { return func(o *target.Options) { o.Database = url } }
+
+// Bus sets the bus's URL.
+func Bus(url string) Option { return func(o *target.Options) { o.Bus = url } }
+
 // Setting sets a line of nova.conf, such as "quota.instances=2".
 func Setting(t testing.TB, lines string) Option {
 	return func(o *target.Options) {

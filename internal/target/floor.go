@@ -81,12 +81,18 @@ func (c *Cloud) companionDB(name string) (*sqldb.DB, error) {
 	return db, err
 }
 
+// openBus opens the bus: within the process, NATS with a broker of our own ("nats"), or a
+// broker elsewhere.
 func openBus(_ context.Context, c *Cloud) (err error) {
-	switch {
-	case c.opt.Bus == "":
+	switch scheme, _, _ := strings.Cut(c.opt.Bus, "://"); scheme {
+	case "":
 		c.bus = inproc.New(c.opt.Log)
-	case strings.HasPrefix(c.opt.Bus, "nats://"), strings.HasPrefix(c.opt.Bus, "tls://"):
-		c.bus, err = nats.Open(nats.Options{URL: c.opt.Bus}, c.opt.Log)
+	case "nats", "tls":
+		url := c.opt.Bus
+		if url == "nats" {
+			url = "" // the driver's own broker
+		}
+		c.bus, err = nats.Open(nats.Options{URL: url}, c.opt.Log)
 	default:
 		err = fmt.Errorf("bus %q: the scheme is none of nats, tls", c.opt.Bus)
 	}
