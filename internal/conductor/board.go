@@ -67,7 +67,7 @@ func (c *Conductor) Report(ctx context.Context, host string, truths []nova.Truth
 func (c *Conductor) take(t *store.Tx, host string, tr nova.Truth) (string, error) {
 	was, err := t.Wishes().Report(host, tr)
 	switch {
-	case nova.IsNotFound(err), errors.Is(err, store.ErrStale):
+	case nova.IsNotFound(err), errors.Is(err, store.ErrOld):
 		return "", nil // a late or doubled report
 	case err != nil:
 		return "", err

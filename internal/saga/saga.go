@@ -197,6 +197,10 @@ func (b Back) Unwrap() error { return b.Cause }
 // ErrStale is what a Log gives when the record was changed or the lease was lost.
 var ErrStale = errors.New("the record is not ours any more")
 
+// ErrLost is the ErrStale of a lease that somebody else has: reading the record again does
+// not help.
+var ErrLost = fmt.Errorf("%w: another process has its lease", ErrStale)
+
 // ErrGone is what a Log gives for an unknown record.
 var ErrGone = errors.New("no such saga")
 
@@ -207,7 +211,7 @@ type Log[T any] interface {
 	// Ready lists records of the shards that do not rest and whose NotBefore has come.
 	Ready(ctx context.Context, shards []int, now time.Time, limit int) ([]Record, error)
 	// Save opens a transaction, writes the record that write returns, and commits; all or
-	// nothing. It gives ErrStale when the stored Rev is not one less than the record's, or
-	// when the fence is not the newest of the lease on the record's shard.
+	// nothing. It gives ErrStale when the stored Rev is not one less than the record's, and
+	// ErrLost when the fence is not the newest of the lease on the record's shard.
 	Save(ctx context.Context, fence int64, write func(T) (Record, error)) error
 }

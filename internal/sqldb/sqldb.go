@@ -55,6 +55,9 @@ type Config struct {
 	Write   *sql.DB // for Update; on SQLite it has one connection
 	// IsDuplicate says whether an error is a broken UNIQUE or PRIMARY KEY.
 	IsDuplicate func(error) bool
+	// IsUnfit says whether an error is about text that the database cannot keep: too long for
+	// its column, or no valid text; nil: there is none such.
+	IsUnfit func(error) bool
 	// IsRetryable says whether the transaction should be run again as it was.
 	IsRetryable func(error) bool
 }
@@ -111,6 +114,9 @@ func (d *DB) Close() error {
 
 // IsDuplicate says whether err is a broken UNIQUE or PRIMARY KEY constraint.
 func (d *DB) IsDuplicate(err error) bool { return err != nil && d.cfg.IsDuplicate(err) }
+
+// IsUnfit says whether err is about text that cannot be kept, or looked for.
+func (d *DB) IsUnfit(err error) bool { return err != nil && d.cfg.IsUnfit != nil && d.cfg.IsUnfit(err) }
 
 // View runs reads. Each statement sees the newest committed state; two statements may
 // see two states.

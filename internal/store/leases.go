@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/sqldb"
@@ -16,7 +17,7 @@ func (l Leases) Take(ctx context.Context, owner string, names []string, now, unt
 	var out map[string]int64
 	err := l.Store.db.Update(ctx, func(t *sqldb.Tx) error {
 		out = map[string]int64{}
-		for _, name := range names {
+		for _, name := range slices.Sorted(slices.Values(names)) {
 			fence, err := takeOne(t, owner, name, now, until)
 			if err != nil {
 				return err
@@ -58,7 +59,8 @@ func takeOne(t *sqldb.Tx, owner, name string, now, until time.Time) (int64, erro
 func (l Leases) Renew(ctx context.Context, owner string, held map[string]int64, until time.Time) (out []string, err error) {
 	err = l.Store.db.Update(ctx, func(t *sqldb.Tx) error {
 		out = out[:0]
-		for name, fence := range held {
+		for _, name := range sortedKeys(held) {
+			fence := held[name]
 			n, err := t.Exec("UPDATE leases SET until=? WHERE name=? AND owner=? AND fence=?",
 				micros(until), name, owner, fence)
 			if err != nil {
@@ -76,7 +78,8 @@ func (l Leases) Renew(ctx context.Context, owner string, held map[string]int64, 
 // Release lets leases run out now.
 func (l Leases) Release(ctx context.Context, owner string, held map[string]int64) error {
 	return l.Store.db.Update(ctx, func(t *sqldb.Tx) error {
-		for name, fence := range held {
+		for _, name := range sortedKeys(held) {
+			fence := held[name]
 			if _, err := t.Exec("UPDATE leases SET until=0 WHERE name=? AND owner=? AND fence=?",
 				name, owner, fence); err != nil {
 				return err

@@ -65,9 +65,10 @@ func (q Placement) PutProvider(p Provider) error {
 		return err
 	}
 	changed := name != p.Name || had != traits
-	for class, inv := range p.Inventories {
+	for _, class := range sortedKeys(p.Inventories) {
+		inv := p.Inventories[class]
 		old, known := have[class]
-		inv.Used = old.Used
+		inv.Used, inv.StepSize = old.Used, max(inv.StepSize, 1)
 		if known && old == inv {
 			continue
 		}
@@ -81,7 +82,7 @@ func (q Placement) PutProvider(p Provider) error {
 			continue
 		}
 		changed = true
-		if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=? AND class=?", p.ID, class); err != nil {
+		if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=? AND class=? AND used=0", p.ID, class); err != nil {
 			return err
 		}
 	}
@@ -124,11 +125,22 @@ func (q Placement) eachInventory(where string, args []any, fn func(provider, cla
 	})
 }
 
+// Provider reads one provider with its inventories.
+func (q Placement) Provider(id string) (*Provider, error) {
+	out, err := q.providers(" WHERE id=?", " WHERE provider_id=?", id)
+	if err == nil && out[id] == nil {
+		err = nova.Errorf(nova.NotFound, "No resource provider with uuid %s found", id)
+	}
+	return out[id], err
+}
+
 // Providers reads all providers with their inventories: two statements, whatever their
 // number.
-func (q Placement) Providers() (map[string]*Provider, error) {
+func (q Placement) Providers() (map[string]*Provider, error) { return q.providers("", "") }
+
+func (q Placement) providers(where, whereInventory string, args ...any) (map[string]*Provider, error) {
 	out := map[string]*Provider{}
-	err := q.t.Each("SELECT id, name, generation, parent_id, root_id, traits FROM providers", nil,
+	err := q.t.Each("SELECT id, name, generation, parent_id, root_id, traits FROM providers"+where, args,
 		func(scan func(...any) error) error {
 			p := &Provider{Inventories: map[string]Inventory{}}
 			var traits string
@@ -142,7 +154,7 @@ func (q Placement) Providers() (map[string]*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = q.eachInventory("", nil, func(provider, class string, i Inventory) {
+	err = q.eachInventory(whereInventory, args, func(provider, class string, i Inventory) {
 		if p := out[provider]; p != nil {
 			p.Inventories[class] = i
 		}
@@ -152,17 +164,18 @@ func (q Placement) Providers() (map[string]*Provider, error) {
 
 // DeleteProvider removes a provider that nothing is allocated from; else nova.Conflict.
 func (q Placement) DeleteProvider(id string) error {
-	var n int
-	if err := q.t.Row("SELECT COUNT(*) FROM allocations WHERE provider_id=?", []any{id}, &n); err != nil {
+	// An allocation that is made at this moment holds its inventory's row, and is seen here.
+	if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=? AND used=0", id); err != nil {
 		return err
 	}
-	if n > 0 {
+	left, err := q.inventories(id)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
 		return nova.Errorf(nova.Conflict, "Unable to delete resource provider %s: Resource provider has allocations.", id)
 	}
-	if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=?", id); err != nil {
-		return err
-	}
-	_, err := q.t.Exec("DELETE FROM providers WHERE id=?", id)
+	_, err = q.t.Exec("DELETE FROM providers WHERE id=?", id)
 	return err
 }
 
@@ -193,14 +206,14 @@ func (q Placement) Allocate(c Consumer, provider string, resources map[string]in
 	classes := sortedKeys(resources)
 	raise := "UPDATE inventories SET used=used+CASE class" + strings.Repeat(" WHEN ? THEN ?", len(classes)) +
 		" ELSE 0 END WHERE provider_id=? AND (" +
-		strings.Repeat("(class=? AND used+?<=capacity AND min_unit<=? AND max_unit>=?) OR ", len(classes)) + "1=0)"
+		strings.Repeat("(class=? AND used+?<=capacity AND min_unit<=? AND max_unit>=? AND ?%step_size=0) OR ", len(classes)) + "1=0)"
 	insert := "INSERT INTO allocations(consumer_id, provider_id, class, used) VALUES " +
 		strings.TrimSuffix(strings.Repeat("(?,?,?,?),", len(classes)), ",")
 	var head, tail, rows []any
 	for _, class := range classes {
 		n := resources[class]
 		head = append(head, class, n)
-		tail = append(tail, class, n, n, n)
+		tail = append(tail, class, n, n, n, n)
 		rows = append(rows, c.ID, provider, class, n)
 	}
 	hit, err := q.t.Exec(raise, append(append(head, provider), tail...)...)
@@ -212,6 +225,9 @@ func (q Placement) Allocate(c Consumer, provider string, resources map[string]in
 	}
 	if _, err := q.t.Exec("INSERT INTO consumers(id, project_id, user_id, generation) VALUES(?,?,?,1)",
 		c.ID, c.ProjectID, c.UserID); err != nil {
+		if q.t.IsDuplicate(err) {
+			err = ErrHeld // by a claim that was made at the same moment
+		}
 		return false, err
 	}
 	if _, err := q.t.Exec(insert, rows...); err != nil {
@@ -223,6 +239,12 @@ func (q Placement) Allocate(c Consumer, provider string, resources map[string]in
 
 // Free takes back all that a consumer has; nothing is no error. It answers what there was.
 func (q Placement) Free(consumer string) (map[string]map[string]int64, error) {
+	// The consumer's row goes first: of two that free it at once, one finds nothing, and no
+	// inventory is lowered twice.
+	n, err := q.t.Exec("DELETE FROM consumers WHERE id=?", consumer)
+	if err != nil || n == 0 {
+		return nil, err
+	}
 	have, err := q.Allocations(consumer)
 	if err != nil {
 		return nil, err
@@ -238,12 +260,7 @@ func (q Placement) Free(consumer string) (map[string]map[string]int64, error) {
 			return nil, err
 		}
 	}
-	if len(have) > 0 {
-		if _, err := q.t.Exec("DELETE FROM allocations WHERE consumer_id=?", consumer); err != nil {
-			return nil, err
-		}
-	}
-	_, err = q.t.Exec("DELETE FROM consumers WHERE id=?", consumer)
+	_, err = q.t.Exec("DELETE FROM allocations WHERE consumer_id=?", consumer)
 	return have, err
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -160,6 +161,23 @@ func (l SagaLog) Save(ctx context.Context, fence int64, write func(*Tx) (saga.Re
 		if err != nil {
 			return err
 		}
-		return t.Sagas().put(r, " AND EXISTS(SELECT 1 FROM leases WHERE name=? AND fence=?)", l.LeaseName(r.Shard), fence)
+		err = t.Sagas().put(r, " AND EXISTS(SELECT 1 FROM leases WHERE name=? AND fence=?)", l.LeaseName(r.Shard), fence)
+		if errors.Is(err, saga.ErrStale) {
+			return l.whyStale(t, r, fence)
+		}
+		return err
 	})
+}
+
+// whyStale tells a lease that is lost from a record that was changed.
+func (l SagaLog) whyStale(t *Tx, r saga.Record, fence int64) error {
+	var n int
+	err := t.t.Row("SELECT COUNT(*) FROM leases WHERE name=? AND fence=?", []any{l.LeaseName(r.Shard), fence}, &n)
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return saga.ErrLost
+	}
+	return saga.ErrStale
 }

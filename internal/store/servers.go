@@ -127,7 +127,7 @@ func (q Servers) Get(id string) (*nova.Server, error) {
 	}
 	var text string
 	if err := q.t.Row("SELECT gen, doc FROM servers WHERE id=?", []any{id}, &gen, &text); err != nil {
-		return nil, err
+		return nil, notFound(err, "Instance %s could not be found.", id) // purged between the two
 	}
 	return q.open(id, gen, text)
 }
@@ -138,7 +138,7 @@ func (q Servers) open(id string, gen int64, text string) (*nova.Server, error) {
 		return nil, fmt.Errorf("server %s: read its document: %w", id, err)
 	}
 	s.Gen = gen
-	if len(q.changed) == 0 {
+	if !q.writes {
 		q.s.servers.put(s)
 	}
 	return s, nil
@@ -225,28 +225,42 @@ func (q Servers) replace(old, s *nova.Server) (*nova.Server, error) {
 		return nil, stale("server", s.ID)
 	}
 	q.changed = append(q.changed, s)
-	if s.Deleted() && !old.Deleted() {
-		err = q.count(old, -1)
-	}
-	return s, err
+	return s, q.recount(old, s)
 }
 
-// Purge removes the row of a server that was deleted before the time given.
+// recount moves the usage along with whatever of it changed: the end of a server, another
+// flavor, another project.
+func (q Servers) recount(old, now *nova.Server) error {
+	if old.Deleted() == now.Deleted() && old.ProjectID == now.ProjectID &&
+		old.Flavor.VCPUs == now.Flavor.VCPUs && old.Flavor.MemoryMiB == now.Flavor.MemoryMiB {
+		return nil
+	}
+	if !old.Deleted() {
+		if err := q.count(old, -1); err != nil {
+			return err
+		}
+	}
+	if now.Deleted() {
+		return nil
+	}
+	return q.count(now, 1)
+}
+
+// Purge removes the rows, and the history, of servers that were deleted before the time
+// given.
 func (q Servers) Purge(before time.Time, limit int) (int, error) {
-	ids, err := q.ids("SELECT id FROM servers WHERE deleted=1 AND updated_at<? ORDER BY updated_at LIMIT ?",
+	ids, err := q.ids("SELECT id FROM servers WHERE deleted=1 AND updated_at<? LIMIT ?",
 		micros(before), limit)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	for _, id := range ids {
-		if _, err := q.t.Exec("DELETE FROM servers WHERE id=? AND deleted=1", id); err != nil {
-			return 0, err
+	return len(ids), inLists(ids, func(marks string, args []any) error {
+		if _, err := q.t.Exec("DELETE FROM servers WHERE id IN ("+marks+") AND deleted=1", args...); err != nil {
+			return err
 		}
-		if _, err := q.t.Exec("DELETE FROM sagas WHERE subject=? AND active=0", id); err != nil {
-			return 0, err
-		}
-	}
-	return len(ids), nil
+		_, err := q.t.Exec("DELETE FROM sagas WHERE subject IN ("+marks+") AND active=0", args...)
+		return err
+	})
 }
 
 func (q Servers) ids(text string, args ...any) ([]string, error) {

@@ -59,7 +59,7 @@ func (q Services) one(where string, args ...any) (nova.Service, error) {
 	return list[0], nil
 }
 
-// All reads every service, by number.
+// All reads every service, by host and binary.
 func (q Services) All() ([]nova.Service, error) {
 	return q.list("SELECT " + serviceColumns + " FROM services ORDER BY host, binary_name")
 }
@@ -80,12 +80,19 @@ func (q Services) list(text string, args ...any) ([]nova.Service, error) {
 	return out, err
 }
 
-// Change reads a service, lets fn change it and writes it.
+// Change reads a service, lets fn change it, and writes that if nobody else wrote meanwhile;
+// else it gives nova.Conflict.
 func (q Services) Change(id string, fn func(*nova.Service) error) (nova.Service, error) {
-	s, err := q.Get(id)
+	var seen int64
+	var text string
+	if err := q.t.Row("SELECT seen_at, doc FROM services WHERE id=?", []any{id}, &seen, &text); err != nil {
+		return nova.Service{}, notFound(err, "Service %s could not be found.", id)
+	}
+	s, err := decode[nova.Service](text, "service", id)
 	if err != nil {
 		return s, err
 	}
+	s.SeenAt = fromMicros(seen)
 	if err := fn(&s); err != nil {
 		return s, err
 	}
@@ -94,7 +101,10 @@ func (q Services) Change(id string, fn func(*nova.Service) error) (nova.Service,
 	if err != nil {
 		return s, err
 	}
-	_, err = q.t.Exec("UPDATE services SET doc=? WHERE id=?", d, id)
+	n, err := q.t.Exec("UPDATE services SET doc=? WHERE id=? AND doc=?", d, id, text)
+	if err == nil && n == 0 {
+		err = stale("service", id)
+	}
 	return s, err
 }
 

@@ -66,11 +66,14 @@ type Tx struct {
 	changed []*nova.Server
 	// fresh says that what is remembered proved old: ask the database.
 	fresh bool
+	// writes says that the transaction may see what is not committed yet, its own or that of
+	// a caller in the same group: what it reads is kept out of the cache.
+	writes bool
 }
 
 // View runs reads.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return s.db.View(ctx, func(t *sqldb.Tx) error { return fn(&Tx{t: t, s: s}) })
+	return s.fit(s.db.View(ctx, func(t *sqldb.Tx) error { return fn(&Tx{t: t, s: s}) }))
 }
 
 // staleTries is how often a transaction is run again that others overtook.
@@ -84,7 +87,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	var err error
 	for try := range staleTries {
 		err = s.db.Update(ctx, func(t *sqldb.Tx) error {
-			tx = &Tx{t: t, s: s, fresh: try > 0}
+			tx = &Tx{t: t, s: s, fresh: try > 0, writes: true}
 			return fn(tx)
 		})
 		if !errors.Is(err, ErrStale) {
@@ -92,12 +95,21 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		}
 	}
 	if err != nil {
-		return err
+		return s.fit(err)
 	}
 	for _, v := range tx.changed {
 		s.servers.put(v)
 	}
 	return nil
+}
+
+// fit makes a refusal of text that the database cannot keep (too long for a key, a NUL byte,
+// bytes that are not UTF-8) the asker's fault, which it is.
+func (s *Store) fit(err error) error {
+	if err == nil || !s.db.IsUnfit(err) {
+		return err
+	}
+	return nova.Errorf(nova.Invalid, "The request holds text that cannot be stored: it is too long, or not UTF-8 text. %w", err)
 }
 
 // Now is the store's clock, cut to the microseconds that it keeps.

@@ -16,7 +16,9 @@ type Wishes struct{ *Tx }
 func (t *Tx) Wishes() Wishes { return Wishes{t} }
 
 // Set writes the wish of one server on one host. Its Gen becomes one more than the stored,
-// and the host owes it until it reports that it reached it.
+// and the host owes it until it reports that it reached it. The first Gen is the time, in
+// microseconds: a server that comes to a host a second time does not get the generations of
+// its first stay, of which a report may still be on its way.
 func (q Wishes) Set(w *nova.Wish) error {
 	var gen int64
 	err := q.t.Row("SELECT gen FROM wishes WHERE server_id=? AND host=?", []any{w.ServerID, w.Host}, &gen)
@@ -24,13 +26,17 @@ func (q Wishes) Set(w *nova.Wish) error {
 		return err
 	}
 	w.Gen = gen + 1
+	fresh := errors.Is(err, sqldb.ErrNoRows)
+	if fresh {
+		w.Gen = max(1, micros(q.Now()))
+	}
 	d, derr := doc(w)
 	if derr != nil {
 		return derr
 	}
-	if errors.Is(err, sqldb.ErrNoRows) {
-		_, err = q.t.Exec(`INSERT INTO wishes(server_id, host, gen, reached, pending, gone, saga_id, wish, truth)
-			VALUES(?,?,?,0,1,?,?,?,'')`, w.ServerID, w.Host, w.Gen, flag(w.Gone), w.SagaID, d)
+	if fresh {
+		_, err = q.t.Exec(`INSERT INTO wishes(server_id, host, gen, reached, reached_at, pending, gone, saga_id, wish, truth)
+			VALUES(?,?,?,0,0,1,?,?,?,'')`, w.ServerID, w.Host, w.Gen, flag(w.Gone), w.SagaID, d)
 		return err
 	}
 	n, err := q.t.Exec("UPDATE wishes SET gen=?, pending=1, gone=?, saga_id=?, wish=? WHERE server_id=? AND host=? AND gen=?",
@@ -45,17 +51,18 @@ func (q Wishes) Set(w *nova.Wish) error {
 func (q Wishes) Get(serverID, host string) (nova.Wish, nova.Truth, error) {
 	var w nova.Wish
 	var tr nova.Truth
-	var gen, reached int64
+	var gen int64
+	var pending int
 	var wish, truth, sagaID string
-	err := q.t.Row("SELECT gen, reached, saga_id, wish, truth FROM wishes WHERE server_id=? AND host=?",
-		[]any{serverID, host}, &gen, &reached, &sagaID, &wish, &truth)
+	err := q.t.Row("SELECT gen, pending, saga_id, wish, truth FROM wishes WHERE server_id=? AND host=?",
+		[]any{serverID, host}, &gen, &pending, &sagaID, &wish, &truth)
 	if err != nil {
 		return w, tr, notFound(err, "no wish for server %s on host %s", serverID, host)
 	}
 	if err := decodeWish(&w, &tr, wish, truth); err != nil {
 		return w, tr, fmt.Errorf("wish for server %s: %w", serverID, err)
 	}
-	w.Gen, w.SagaID = gen, sagaID
+	w.Gen, w.SagaID, w.Owed = gen, sagaID, pending == 1
 	return w, tr, nil
 }
 
@@ -112,18 +119,20 @@ type Reported struct {
 }
 
 // Report writes what a host says of a server, and answers what the wish was. The wish is no
-// longer owed once its generation is reached. A report on a wish that is not there gives
-// nova.NotFound; one that is older than what is known gives ErrStale.
+// longer owed once its generation is reached; one for nothing left, only once nothing is,
+// and then it is dropped. A report on a wish that is not there gives nova.NotFound; one that
+// is older than what is known, or answers a wish that never was, gives ErrOld.
 func (q Wishes) Report(host string, tr nova.Truth) (r Reported, err error) {
 	var gone int
-	err = q.t.Row("SELECT gen, reached, saga_id, gone FROM wishes WHERE server_id=? AND host=?",
-		[]any{tr.ServerID, host}, &r.Gen, &r.Reached, &r.SagaID, &gone)
+	var at int64
+	err = q.t.Row("SELECT gen, reached, reached_at, saga_id, gone FROM wishes WHERE server_id=? AND host=?",
+		[]any{tr.ServerID, host}, &r.Gen, &r.Reached, &at, &r.SagaID, &gone)
 	if err != nil {
 		return r, notFound(err, "no wish for server %s on host %s", tr.ServerID, host)
 	}
 	r.Gone = gone == 1
-	if tr.Gen < r.Reached {
-		return r, stale("the truth of server", tr.ServerID)
+	if tr.Gen > r.Gen || tr.Gen < r.Reached || tr.Gen == r.Reached && micros(tr.At) < at {
+		return r, ErrOld
 	}
 	if r.Gone && tr.Gone && tr.Gen == r.Gen {
 		return r, q.Drop(tr.ServerID, host)
@@ -132,9 +141,25 @@ func (q Wishes) Report(host string, tr nova.Truth) (r Reported, err error) {
 	if err != nil {
 		return r, err
 	}
-	_, err = q.t.Exec("UPDATE wishes SET reached=?, pending=?, truth=? WHERE server_id=? AND host=? AND gen=?",
-		tr.Gen, flag(tr.Gen < r.Gen), d, tr.ServerID, host, r.Gen)
+	n, err := q.t.Exec("UPDATE wishes SET reached=?, reached_at=?, pending=?, truth=? WHERE server_id=? AND host=? AND gen=?",
+		tr.Gen, micros(tr.At), flag(tr.Gen < r.Gen || r.Gone), d, tr.ServerID, host, r.Gen)
+	if err == nil && n == 0 {
+		err = stale("the wish for server", tr.ServerID)
+	}
 	return r, err
+}
+
+// ErrOld is what Report gives for a report that came late or twice.
+var ErrOld = errors.New("the report is older than what is known")
+
+// Settle says that a saga waits for the wish no longer, and answers the newest truth. A
+// report that comes at the same time is either seen here or sees that nobody waits.
+func (q Wishes) Settle(serverID, host string) (nova.Truth, error) {
+	if _, err := q.t.Exec("UPDATE wishes SET saga_id='' WHERE server_id=? AND host=?", serverID, host); err != nil {
+		return nova.Truth{}, err
+	}
+	_, tr, err := q.Get(serverID, host)
+	return tr, err
 }
 
 // Drop removes the wish for a server on a host; none there is no error.

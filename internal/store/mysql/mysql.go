@@ -37,6 +37,8 @@ func Open(text string) (*sqldb.DB, error) {
 	return sqldb.New(sqldb.Config{
 		Dialect: sqldb.MySQL, Read: pool, Write: pool,
 		IsDuplicate: func(err error) bool { return number(err) == 1062 },
+		// Too long for its column; bytes that are no UTF-8.
+		IsUnfit: func(err error) bool { n := number(err); return n == 1406 || n == 1366 },
 		// Deadlock, lock wait time-out, and Galera's or MariaDB's "record has changed".
 		IsRetryable: func(err error) bool {
 			n := number(err)

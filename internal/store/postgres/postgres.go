@@ -27,6 +27,8 @@ func Open(url string) (*sqldb.DB, error) {
 	return sqldb.New(sqldb.Config{
 		Dialect: sqldb.Postgres, Read: pool, Write: pool,
 		IsDuplicate: func(err error) bool { return code(err) == "23505" },
+		// Too long for its column; and bytes that are no UTF-8, or NUL.
+		IsUnfit: func(err error) bool { c := code(err); return c == "22001" || c == "22021" },
 		// Serialization failure, and deadlock.
 		IsRetryable: func(err error) bool { c := code(err); return c == "40001" || c == "40P01" },
 	})

@@ -43,7 +43,7 @@ CREATE TABLE servers (
 ){{table}};
 CREATE INDEX servers_by_project ON servers (project_id, deleted, created_at, num);
 CREATE INDEX servers_by_age ON servers (deleted, created_at, num);
-CREATE INDEX servers_by_host ON servers (host, deleted);
+CREATE INDEX servers_by_host ON servers (host, deleted, created_at, num);
 CREATE INDEX servers_by_change ON servers (updated_at);
 
 -- What a project's living servers add up to, kept in the transactions that make and end
@@ -74,12 +74,14 @@ CREATE TABLE sagas (
 ){{table}};
 CREATE INDEX sagas_ready ON sagas (active, shard, not_before);
 CREATE INDEX sagas_by_subject ON sagas (subject, created_at);
+CREATE INDEX sagas_by_phase ON sagas (phase, created_at);
 
 CREATE TABLE wishes (
 	server_id {{key}} NOT NULL,
 	host {{key}} NOT NULL,
 	gen {{int}} NOT NULL,
 	reached {{int}} NOT NULL,
+	reached_at {{int}} NOT NULL,
 	pending {{int}} NOT NULL,
 	gone {{int}} NOT NULL,
 	saga_id {{key}} NOT NULL,

@@ -1,0 +1,245 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/saga"
+	"github.com/kilonova/kilonova/internal/sqldb"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// scribe is SQLite that writes down every statement that is prepared.
+type scribe struct {
+	mu    sync.Mutex
+	path  string
+	texts []string
+}
+
+func (s *scribe) Connect(context.Context) (driver.Conn, error) {
+	c, err := s.Driver().Open(s.path)
+	return scribed{c, s}, err
+}
+
+func (s *scribe) Driver() driver.Driver { return &sqlite.Driver{} }
+
+type scribed struct {
+	driver.Conn
+	s *scribe
+}
+
+func (c scribed) Prepare(text string) (driver.Stmt, error) {
+	c.s.mu.Lock()
+	c.s.texts = append(c.s.texts, text)
+	c.s.mu.Unlock()
+	return c.Conn.Prepare(text)
+}
+
+// whole are the statements that read a whole table, with the reason.
+var whole = map[string]string{
+	"FROM flavors ORDER BY id":                "there are few flavors, and every list reads all",
+	"FROM services ORDER BY host":             "read once a refresh for all servers",
+	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
+	"FROM inventories":                        "read once a refresh for all servers",
+	"traits FROM providers":                   "read once a refresh for all servers",
+	"SELECT id FROM consumers":                "the check of the whole",
+	"FROM consumers c LEFT JOIN":              "the check of the whole",
+	"SELECT server_id, host, pending FROM":    "the check of the whole",
+	"FROM inventories i LEFT JOIN":            "the check of the whole",
+	"SELECT project_id, servers, vcpus, memo": "the check of the whole",
+	"SELECT host, COUNT(*) FROM servers":      "counts all",
+}
+
+// TestEveryReadHasAnIndex asks SQLite how it would run each statement that reads, and holds
+// the answers against a golden file: a plan that changes is looked at by a person, and one
+// that reads a whole table is refused unless a reason is written down.
+func TestEveryReadHasAnIndex(t *testing.T) {
+	s := &scribe{path: filepath.Join(t.TempDir(), "plans.db")}
+	pool, writer := sql.OpenDB(s), sql.OpenDB(s)
+	writer.SetMaxOpenConns(1)
+	db, err := sqldb.New(sqldb.Config{
+		Dialect: sqldb.SQLite, Read: pool, Write: writer,
+		IsDuplicate: func(error) bool { return false }, IsRetryable: func(error) bool { return false },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	st := store.New(db, clock.NewHand(time.Unix(1_700_000_000, 0)))
+	if err := st.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.texts = nil
+	readEverything(t, st)
+	slices.Sort(s.texts)
+	var b strings.Builder
+	for _, text := range slices.Compact(s.texts) {
+		text = strings.Join(strings.Fields(text), " ")
+		if !strings.Contains(text, "WHERE") && !strings.HasPrefix(text, "SELECT") {
+			continue // an insert, or the bounds of a transaction
+		}
+		b.WriteString(text + "\n")
+		for _, line := range explain(t, pool, text) {
+			b.WriteString("\t" + line + "\n")
+			if strings.HasPrefix(line, "SCAN") && !allowed(text) {
+				t.Errorf("reads a whole table or index:\n%s\n\t%s", text, line)
+			}
+		}
+	}
+	golden := filepath.Join("testdata", "plans.golden")
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil || string(want) != b.String() {
+		t.Errorf("the plans are not those of %s (%v); look at them, and run with -update. They are:\n%s", golden, err, b.String())
+	}
+}
+
+func allowed(text string) bool {
+	for part := range whole {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+func explain(t *testing.T, db *sql.DB, text string) (lines []string) {
+	t.Helper()
+	args := make([]any, strings.Count(text, "?"))
+	for i := range args {
+		args[i] = 1
+	}
+	rows, err := db.Query("EXPLAIN QUERY PLAN "+text, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var line string
+		if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// readEverything calls every method that reads or changes, in each of its forms.
+func readEverything(t *testing.T, s *store.Store) {
+	t.Helper()
+	ctx, now := t.Context(), time.Unix(1_700_000_000, 0)
+	next := func(*nova.Server) (bool, error) { return false, nil }
+	server := &nova.Server{ID: "s", Num: 1, ProjectID: "p", CreatedAt: now}
+	must := func(err error) {
+		t.Helper()
+		if err != nil && !nova.IsNotFound(err) {
+			t.Fatal(err)
+		}
+	}
+	rec := saga.Record{ID: "1", Subject: "s", State: []byte("{}")}
+	lost := func(_ any, err error) error { return err }
+	must(s.Update(ctx, func(t *store.Tx) error {
+		must(t.Servers().Insert(server))
+		must(lost(t.Servers().Change("s", func(s *nova.Server) error { s.VM = nova.Deleted; return nil })))
+		must(lost(t.Servers().Purge(now.Add(time.Hour), 10)))
+		must(t.Servers().Insert(server))
+		must(t.Sagas().Insert(&rec))
+		rec.Rev++
+		must(t.Sagas().Put(rec))
+		must(t.Sagas().Cancel("1"))
+		must(t.Sagas().Wake("1"))
+		for range 2 {
+			must(t.Wishes().Set(&nova.Wish{ServerID: "s", Host: "h"}))
+		}
+		must(lost(t.Wishes().Report("h", nova.Truth{ServerID: "s", Gen: now.UnixMicro()})))
+		must(lost(t.Wishes().Settle("s", "h")))
+		must(t.Wishes().Drop("s", "h"))
+		for _, inv := range []map[string]store.Inventory{{"A": {Total: 1, MaxUnit: 1, Ratio: 1}, "B": {}}, {"A": {Total: 2, MaxUnit: 2, Ratio: 1}}} {
+			must(t.Placement().PutProvider(store.Provider{ID: "1", Inventories: inv}))
+		}
+		must(lost(t.Placement().Allocate(store.Consumer{ID: "c"}, "1", map[string]int64{"A": 1})))
+		must(lost(t.Placement().Free("c")))
+		must(t.Placement().DeleteProvider("1"))
+		must(lost(t.Services().Ensure(nova.Service{ID: "1", Host: "h", Binary: "nova-compute"})))
+		must(t.Services().Seen([]string{"1"}, now))
+		must(lost(t.Services().Change("1", func(*nova.Service) error { return nil })))
+		for range 2 {
+			must(lost(t.Hypervisors().Put(nova.Hypervisor{ID: "1", Host: "h"})))
+		}
+		must(t.Services().Delete("1"))
+		must(t.Flavors().Insert(nova.Flavor{ID: "1"}))
+		must(lost(t.Flavors().Change("1", func(*nova.Flavor) error { return nil })))
+		must(t.Flavors().Delete("1"))
+		must(t.Keypairs().Delete("u", "k"))
+		return nil
+	}))
+	must(s.View(ctx, func(t *store.Tx) error {
+		for _, sc := range []store.Scope{
+			{}, {ProjectID: "p"}, {Host: "h"}, {Host: "h", ProjectID: "p"}, {Since: now}, {Since: now, ProjectID: "p"}, {Since: now, Host: "h"},
+		} {
+			for _, after := range []*nova.Server{nil, server} {
+				must(t.Servers().Walk(sc, true, after, next))
+				must(t.Servers().Walk(sc, false, after, next))
+			}
+		}
+		must(lost(t.Servers().Get("s")))
+		must(lost(t.Servers().GetMany([]string{"s"})))
+		must(lost(t.Servers().Usage("p")))
+		must(lost(t.Servers().CountOn("h")))
+		_, _, err := t.Servers().CountByHost()
+		must(err)
+		must(lost(t.Sagas().Of("s")))
+		must(lost(t.Sagas().Active("s")))
+		must(lost(t.Sagas().InPhase(saga.Stuck, 1)))
+		must(lost(t.Sagas().Running(1)))
+		must(lost(t.Wishes().All("h")))
+		must(lost(t.Wishes().Owed("h", nil)))
+		must(lost(t.Wishes().HostsOf("s")))
+		must(lost(t.Placement().Providers()))
+		must(lost(t.Placement().Provider("1")))
+		must(lost(t.Placement().Allocations("c")))
+		must(lost(t.Placement().Consumers()))
+		_, _, err = t.Placement().ProjectUsage("p")
+		must(err)
+		must(lost(t.Services().All()))
+		must(lost(t.Hypervisors().All()))
+		must(lost(t.Hypervisors().Get("1")))
+		must(lost(t.Flavors().All()))
+		must(lost(t.Flavors().Get("1")))
+		must(lost(t.Keypairs().List("u", "", 1)))
+		must(lost(t.Keypairs().Count("u")))
+		must(lost(t.Keypairs().Get("u", "k")))
+		return lost(t.Facts())
+	}))
+	must(lost(s.NextNumber(ctx, "n")))
+	must(lost(store.SagaLog{Store: s}.Ready(ctx, []int{1}, now, 10)))
+	l := store.Leases{Store: s}
+	for range 2 {
+		must(lost(l.Take(ctx, "o", []string{"l"}, now, now)))
+	}
+	must(lost(l.Renew(ctx, "o", map[string]int64{"l": 2}, now)))
+	must(l.Release(ctx, "o", map[string]int64{"l": 2}))
+}

@@ -1,0 +1,164 @@
+// Package storetest is the exam of the store: what every database must pass.
+//
+// Each test opens a fresh, empty database, so that a failure says what it is about. The
+// statements are the same for all databases but for a few; what differs is what the databases
+// think of races, of types and of text, and that is what is asked here.
+//
+// Layer 2: exam of the seam store.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/sqldb"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+// Exercise runs the exam. Open answers a fresh, empty database.
+func Exercise(t *testing.T, open func(t *testing.T) *sqldb.DB) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		fn   func(e *exam)
+	}{
+		{"a server is as it was written", serverRoundTrip},
+		{"a change that raced another is made again", serverRace},
+		{"what fails leaves neither row nor memory", serverRollback},
+		{"two stores never show each other's old servers", serverCache},
+		{"usage follows servers", serverUsage},
+		{"usage is exact under concurrency", serverUsageRace},
+		{"a walk meets every server once, either way", serverWalk},
+		{"a purge takes old rows and their history", serverPurge},
+		{"numbers are never given twice", numbers},
+		{"a saga is as it was saved", sagaRoundTrip},
+		{"a save of an old revision or fence is refused", sagaFence},
+		{"cancel and wake touch what does not rest", sagaCancelWake},
+		{"ready sagas come in order, by shard", sagaReady},
+		{"a wish is owed until it is reached", wishOwed},
+		{"an older report changes nothing", wishOlder},
+		{"a wish for gone is owed until it is gone", wishGone},
+		{"a second stay has generations of its own", wishSecondStay},
+		{"leases change hands with a new fence", leases},
+		{"one of many takes a lease", leaseRace},
+		{"flavors are found, changed and unique", flavors},
+		{"keypairs belong to their user", keypairs},
+		{"services are one for a host and binary", services},
+		{"a hypervisor keeps its id", hypervisors},
+		{"the last units go to exactly as many as fit", placementRace},
+		{"freeing twice at once frees once", placementFreeTwice},
+		{"a claim may be repeated, not changed", placementRepeat},
+		{"units bound what is allocated at once", placementUnits},
+		{"writing a provider keeps what is used", placementProvider},
+		{"the facts agree", facts},
+		{"text that cannot be kept is the asker's fault", unfit},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := &exam{T: t, open: open, clock: clock.NewHand(time.Unix(1_700_000_000, 0).UTC())}
+			e.db = open(t)
+			e.Store = e.another()
+			if err := e.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			test.fn(e)
+		})
+	}
+}
+
+// exam is one test's store.
+type exam struct {
+	*testing.T
+	*store.Store
+	db    *sqldb.DB
+	clock *clock.Hand
+	open  func(t *testing.T) *sqldb.DB
+}
+
+// another is a second process on the same database.
+func (e *exam) another() *store.Store { return store.New(e.db, e.clock) }
+
+func (e *exam) must(err error) {
+	e.Helper()
+	if err != nil {
+		e.Fatal(err)
+	}
+}
+
+func (e *exam) update(fn func(*store.Tx) error) {
+	e.Helper()
+	e.must(e.Update(e.Context(), fn))
+}
+
+func (e *exam) view(fn func(*store.Tx) error) {
+	e.Helper()
+	e.must(e.View(e.Context(), fn))
+}
+
+// wantKind fails unless err is of the kind.
+func (e *exam) wantKind(err error, k nova.Kind) {
+	e.Helper()
+	if err == nil || nova.KindOf(err) != k {
+		e.Fatalf("got %v, want an error of kind %s", err, k)
+	}
+}
+
+func want[T comparable](e *exam, what string, got, want T) {
+	e.Helper()
+	if got != want {
+		e.Fatalf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// together runs fn n times at once and counts the errors that are nil.
+func together(n int, fn func(i int) error) (ok int, errs []error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for i := range n {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			err := fn(i)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				ok++
+				return
+			}
+			errs = append(errs, err)
+		}()
+	}
+	wg.Wait()
+	return ok, errs
+}
+
+func id(n int) string { return fmt.Sprintf("5f0b6b4e-0000-4000-8000-%012d", n) }
+
+func (e *exam) server(n int, project string) *nova.Server {
+	at := e.clock.Now()
+	return &nova.Server{
+		ID: id(n), Num: int64(n), ProjectID: project, UserID: "u", Name: fmt.Sprintf("s%d", n), VM: nova.Active,
+		CreatedAt: at, UpdatedAt: at, Flavor: nova.Flavor{ID: "1", VCPUs: 2, MemoryMiB: 512}, DiskConfig: "MANUAL",
+	}
+}
+
+func (e *exam) insert(servers ...*nova.Server) {
+	e.Helper()
+	e.update(func(t *store.Tx) error {
+		for _, s := range servers {
+			if err := t.Servers().Insert(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func get(ctx context.Context, s *store.Store, id string) (v *nova.Server, err error) {
+	err = s.View(ctx, func(t *store.Tx) error { v, err = t.Servers().Get(id); return err })
+	return v, err
+}
