@@ -49,7 +49,7 @@ type Keeper struct {
 }
 
 // Run keeps the leases until ctx ends, then gives them back. Changed, when not nil, is
-// called after each change of what is held.
+// called after each change of what is held. A round that fails is tried again at the next.
 func (k *Keeper) Run(ctx context.Context, changed func()) error {
 	if k.TTL == 0 {
 		k.TTL = 6 * time.Second
@@ -111,7 +111,7 @@ func (k *Keeper) Held() map[string]int64 {
 	now := k.Clock.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now.After(k.until) {
+	if !now.Before(k.until) { // at this instant the store gives it to another
 		return nil
 	}
 	return maps.Clone(k.held)

@@ -59,7 +59,7 @@ type drive[S, T any] struct {
 func (g Saga[S, T]) Drive(ctx context.Context, w World[T], r Record) (Record, error) {
 	d := &drive[S, T]{g: g, w: w, r: r}
 	if err := json.Unmarshal(r.State, &d.s); err != nil {
-		return r, fmt.Errorf("saga %s %s: read the notebook: %w", g.Name, r.ID, err)
+		return r, undrivable{fmt.Errorf("read the notebook: %w", err)}
 	}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -290,7 +290,8 @@ func (d *drive[S, T]) undoFailed(ctx context.Context, step string, err error) (p
 		return true, d.save(ctx, next)
 	}
 	next.Attempts++
-	if next.Attempts >= undoTries {
+	// A service that does not answer comes back some day, and is waited for.
+	if next.Attempts >= undoTries && nova.KindOf(err) != nova.Unavailable {
 		next.Way, next.Phase = Unwinding, Stuck
 		next.Why.Reason = fmt.Sprintf("%s; and undo %s: %v", d.r.Why.Reason, step, err)
 		return true, d.save(ctx, next)
@@ -323,6 +324,9 @@ func (d *drive[S, T]) save(ctx context.Context, next Record, also ...func(T, *S)
 	}
 	return err
 }
+
+// undrivable is the error of a record that this release cannot drive.
+type undrivable struct{ error }
 
 // ErrCrash is returned by test doubles to stand for the death of the process: the drive
 // stops at once and writes nothing more.
