@@ -198,27 +198,31 @@ func (c *Cloud) Do(ctx context.Context, method, url string, body, out any) ([]by
 	return b, resp.Header, err
 }
 
-// Prepare uploads a small image, lifts the project's limits where that is possible, and
-// answers image and flavor for servers.
-func (c *Cloud) Prepare(ctx context.Context) (image, flavor string, err error) {
+// Upload answers the image of that name, and makes it of the bytes when it is missing.
+func (c *Cloud) Upload(ctx context.Context, name, format string, bytes io.Reader) (string, error) {
 	var list struct {
 		Images []struct{ ID string } `json:"images"`
 	}
-	if _, _, err := c.Do(ctx, "GET", c.URL(Image, "/v2/images?name=bench"), nil, &list); err != nil {
-		return "", "", err
+	if _, _, err := c.Do(ctx, "GET", c.URL(Image, "/v2/images?status=active&name="+name), nil, &list); err != nil {
+		return "", err
 	}
 	if len(list.Images) > 0 {
-		image = list.Images[0].ID
-	} else {
-		var img struct{ ID string }
-		body := map[string]any{"name": "bench", "disk_format": "raw", "container_format": "bare", "visibility": "public"}
-		if _, _, err := c.Do(ctx, "POST", c.URL(Image, "/v2/images"), body, &img); err != nil {
-			return "", "", err
-		}
-		if _, _, err := c.Do(ctx, "PUT", c.URL(Image, "/v2/images/"+img.ID+"/file"), bytes.NewReader(make([]byte, 1<<20)), nil); err != nil {
-			return "", "", err
-		}
-		image = img.ID
+		return list.Images[0].ID, nil
+	}
+	var img struct{ ID string }
+	body := map[string]any{"name": name, "disk_format": format, "container_format": "bare", "visibility": "public"}
+	if _, _, err := c.Do(ctx, "POST", c.URL(Image, "/v2/images"), body, &img); err != nil {
+		return "", err
+	}
+	_, _, err := c.Do(ctx, "PUT", c.URL(Image, "/v2/images/"+img.ID+"/file"), bytes, nil)
+	return img.ID, err
+}
+
+// Prepare uploads a small image, lifts the project's limits where that is possible, and
+// answers image and flavor for servers.
+func (c *Cloud) Prepare(ctx context.Context) (image, flavor string, err error) {
+	if image, err = c.Upload(ctx, "bench", "raw", bytes.NewReader(make([]byte, 1<<20))); err != nil {
+		return "", "", err
 	}
 	var fl struct {
 		Flavors []struct{ ID, Name string } `json:"flavors"`
@@ -317,6 +321,33 @@ func Sleep(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-time.After(d):
 		return nil
+	}
+}
+
+// Act asks for an action and waits until the server has the status with nothing being done.
+func (c *Cloud) Act(ctx context.Context, id string, action any, want string) error {
+	if _, _, err := c.Do(ctx, "POST", c.URL(Compute, "/v2.1/servers/"+id+"/action"), action, nil); err != nil {
+		return err
+	}
+	for {
+		var out struct {
+			Server struct {
+				Status string
+				Task   *string `json:"OS-EXT-STS:task_state"`
+			} `json:"server"`
+		}
+		if _, _, err := c.Do(ctx, "GET", c.URL(Compute, "/v2.1/servers/"+id), nil, &out); err != nil {
+			return err
+		}
+		if out.Server.Status == want && out.Server.Task == nil {
+			return nil
+		}
+		if out.Server.Status == "ERROR" {
+			return fmt.Errorf("server %s is in error", id)
+		}
+		if err := Sleep(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
 	}
 }
 

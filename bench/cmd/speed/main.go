@@ -19,18 +19,20 @@ import (
 )
 
 var (
-	binary = flag.String("binary", "bin/kilonova", "the program to measure")
-	only   = flag.Int("clients", 0, "measure boots with this many clients only")
-	what   = flag.String("what", "boots,read,start,idle", "measurements to make")
-	length = flag.Duration("length", 3*time.Second, "of each probe")
-	offset = flag.Int("port-offset", 26000, "for every port")
-	debug  = flag.String("debug", "", "address on which the program serves its profiles meanwhile")
-	many   = flag.Int("stored", 100_000, "how many servers are stored when the start is measured")
+	binary     = flag.String("binary", "bin/kilonova", "the program to measure")
+	only       = flag.Int("clients", 0, "measure boots with this many clients only")
+	what       = flag.String("what", "boots,read,start,idle", "measurements to make")
+	length     = flag.Duration("length", 3*time.Second, "of each probe")
+	offset     = flag.Int("port-offset", 26000, "for every port")
+	debug      = flag.String("debug", "", "address on which the program serves its profiles meanwhile")
+	libvirtURI = flag.String("libvirt-uri", "", "libvirt for the measurement real")
+	guest      = flag.String("guest", "", "guest image (qcow2) for the measurement real")
+	many       = flag.Int("stored", 100_000, "how many servers are stored when the start is measured")
 )
 
 // measurements by name; each starts its own cloud.
 var measurements = map[string]func(ctx context.Context, dir string) error{
-	"boots": boots, "read": read, "start": start, "idle": idle,
+	"boots": boots, "read": read, "start": start, "idle": idle, "real": real,
 }
 
 func main() {
