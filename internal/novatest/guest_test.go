@@ -66,7 +66,7 @@ func TestRealGuests(t *testing.T) {
 		db.ends(t, web)
 	})
 	admin.allow("tcp", 22)
-	part("a stranger gets in nowhere", func(t *testing.T) { wantStranger(t, web, stranger) })
+	part("a stranger gets in nowhere", func(t *testing.T) { wantStranger(t, shared, web, stranger) })
 	part("nobody gets another's metadata", func(t *testing.T) { wantOwnMetadata(t, web, stranger) })
 	part("a reboot, a stop and a start are felt", func(t *testing.T) { wantPower(t, web) })
 	part("the cloud's death is not felt", func(t *testing.T) { wantCrash(t, m, web) })
@@ -98,7 +98,7 @@ func wantGroups(t *testing.T, web *guest) {
 }
 
 // wantStranger has the guest of another project try, on a network that both are on.
-func wantStranger(t *testing.T, web, stranger *guest) {
+func wantStranger(t *testing.T, shared string, web, stranger *guest) {
 	eventually(t, "stranger lets us in", func() bool { _, err := stranger.ssh(stranger.floating, "true"); return err == nil }, stranger.console)
 	target := web.address("shared")
 	if stranger.reaches(target) {
@@ -121,17 +121,17 @@ func wantStranger(t *testing.T, web, stranger *guest) {
 		t.Error("a stranger speaks with a MAC that is not its own")
 	}
 	stranger.in("ip link set eth1 address " + mac)
-	web.in("ip neigh flush dev eth1; ping -q -c 1 10.9.0.2 || true")
-	before := neighbour(web, "10.9.0.2")
-	_, _ = stranger.ssh(stranger.floating, "ip address add 10.9.0.2/32 dev eth1; arping -c 2 -U -I eth1 -s 10.9.0.2 10.9.0.2; arping -c 2 -A -I eth1 -s 10.9.0.2 10.9.0.2; ip address del 10.9.0.2/32 dev eth1")
-	if after := neighbour(web, "10.9.0.2"); before == "" || after != before || after == mac {
-		t.Errorf("a stranger takes over an address: it was at %q and is at %q", before, after)
+	dhcp := stranger.dhcp(shared)
+	before := neighbour(web, dhcp)
+	_, _ = stranger.ssh(stranger.floating, strings.ReplaceAll("ip address add X/32 dev eth1; arping -c 2 -U -I eth1 -s X X; arping -c 2 -A -I eth1 -s X X; ip address del X/32 dev eth1", "X", dhcp))
+	if after := neighbour(web, dhcp); before == "" || after != before || after == mac {
+		t.Errorf("a stranger takes over %s: it was at %q and is at %q", dhcp, before, after)
 	}
 }
 
 // neighbour is the MAC that a guest has for an address on its second interface.
 func neighbour(g *guest, address string) string {
-	fields := strings.Fields(g.in("arping -f -c 3 -w 5 -I eth1 " + address + " >/dev/null; ip neigh show " + address + " dev eth1"))
+	fields := strings.Fields(g.in("ping -q -c 1 -W 1 " + address + " >/dev/null; ip neigh show " + address + " dev eth1"))
 	for i, f := range fields {
 		if f == "lladdr" && i+1 < len(fields) {
 			return fields[i+1]

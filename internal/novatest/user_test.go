@@ -199,6 +199,19 @@ func (g *guest) says(text string) {
 	}, func() string { return log })
 }
 
+// dhcp is the address of a network's DHCP server.
+func (u *user) dhcp(network string) string {
+	u.t.Helper()
+	pages, err := ports.List(u.network, ports.ListOpts{NetworkID: network, DeviceOwner: "network:dhcp"}).AllPages(u.t.Context())
+	u.check(err)
+	all, err := ports.ExtractPorts(pages)
+	u.check(err)
+	if len(all) != 1 {
+		u.t.Fatalf("network %s has %d DHCP servers", network, len(all))
+	}
+	return all[0].FixedIPs[0].IPAddress
+}
+
 // float gives it a floating address on its first port.
 func (g *guest) float(fixed string) {
 	g.t.Helper()
