@@ -14,12 +14,16 @@ import (
 	"github.com/kilonova/kilonova/internal/policy"
 )
 
-// reference is where the facts about Nova lie; a stranger's clone has none.
-const reference = "../../../../shared/reference/"
+// Where the facts about Nova lie: beside the repository, or beside the folder of a work
+// tree. A stranger's clone has none.
+const (
+	reference = "../../../../shared/reference/"
+	beside    = "../../../../../shared/reference/"
+)
 
 func facts(t testing.TB, name string) []byte {
 	t.Helper()
-	for _, dir := range []string{reference, "../../../../../shared/reference/"} {
+	for _, dir := range []string{reference, beside} {
 		if b, err := os.ReadFile(dir + name); err == nil {
 			return b
 		}
