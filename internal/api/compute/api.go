@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/clock"
@@ -77,6 +78,7 @@ type API struct {
 	// What servers' views are made of, remembered.
 	views      *viewCache
 	live       liveAddresses
+	pages      sync.Pool // of *[]byte, in which long lists are written
 	hostStates hostStates
 
 	flavors  *flavor.Room
@@ -93,6 +95,7 @@ type showRule struct {
 // the program and gives an error.
 func New(cfg Config) (*API, error) {
 	a := &API{cfg: cfg, rules: map[string]policy.Handle{}, views: newViewCache()}
+	a.pages.New = func() any { return new([]byte) }
 	a.live = liveAddresses{ports: cfg.Networks, clock: cfg.Clock, log: cfg.Log}
 	a.flavors, a.keypairs = flavor.New(cfg.Store), keypair.New(cfg.Store, cfg.limits().KeyPairs)
 	a.services = service.New(cfg.Store)

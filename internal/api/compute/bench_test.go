@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,8 +111,8 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(b []byte) (int, error) { d.n += len(b); return len(b), nil }
 
-// BenchmarkDetailOfAThousand prints how many times what json.Marshal takes of the same
-// documents a list of 1,000 servers takes, the store's reading and the handler included.
+// BenchmarkDetailOfAThousand prints how many times the processor time that json.Marshal takes
+// of the same documents a list of 1,000 servers takes, the store's reading and the handler included.
 // remembered is the second list, anew one after every server changed.
 func BenchmarkDetailOfAThousand(b *testing.B) {
 	w := crowd(b)
@@ -130,25 +131,43 @@ func BenchmarkDetailOfAThousand(b *testing.B) {
 	}
 	var marshal float64
 	b.Run("json.Marshal", func(b *testing.B) {
+		start := spent(b)
 		for b.Loop() {
 			_, err := json.Marshal(&same)
 			must(b, err)
 		}
-		marshal = float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+		marshal = float64(spent(b)-start) / float64(b.N)
 	})
 	for _, kind := range []struct {
 		name   string
 		before func()
-	}{{"remembered", func() {}}, {"anew", func() { w.api.views = newViewCache() }}} {
+	}{{"remembered", func() {}}, {"anew", w.api.views.forget}} {
 		b.Run(kind.name, func(b *testing.B) {
+			start := spent(b)
 			for b.Loop() {
 				kind.before()
 				list()
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/marshal, "×json.Marshal")
+			b.ReportMetric(float64(spent(b)-start)/float64(b.N)/marshal, "×json.Marshal")
 			b.ReportMetric(float64(rec.Body.Len()), "bytes")
 		})
 	}
+}
+
+// forget empties the cache.
+func (c *viewCache) forget() {
+	for i := range c.shards {
+		clear(c.shards[i].m)
+		c.shards[i].size = 0
+	}
+}
+
+// spent is the time that the process has had of the processors, the collector's included.
+func spent(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkOneServer compares GET of one server with a handler that only writes as many

@@ -99,8 +99,8 @@ func compareServer(t *testing.T, name string, v microversion.V, want map[string]
 	if _, ok := want["OS-EXT-SRV-ATTR:host"]; ok {
 		show |= microversion.ShowServerAttributes
 	}
-	l := lens{microversion.Ctx{V: v, Show: show}, "http://openstack.example.com/v2.1", "http://openstack.example.com",
-		"/6f70656e737461636b20342065766572", single}
+	l := lens{Ctx: microversion.Ctx{V: v, Show: show}, base: "http://openstack.example.com/v2.1", host: "http://openstack.example.com",
+		prefix: "/6f70656e737461636b20342065766572", single: single}
 	s := serverOfSample(t, want)
 	var status *string
 	if text, ok := want["host_status"].(string); ok {
@@ -111,8 +111,7 @@ func compareServer(t *testing.T, name string, v microversion.V, want map[string]
 		c := l.core(s, s.VIFs, false)
 		view = &c
 	} else {
-		c := l.view(s, s.VIFs, status)
-		view = &c
+		view = l.view(s, s.VIFs, status)
 	}
 	b, err := microversion.Append(nil, l.Ctx, view)
 	must(t, err)

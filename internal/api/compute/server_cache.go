@@ -81,7 +81,7 @@ func (a *API) appendServer(dst []byte, l *lens, s *nova.Server, live addressBook
 	}
 	v := l.view(s, vifs, status)
 	start := len(dst)
-	dst, err := microversion.Append(dst, l.Ctx, &v)
+	dst, err := microversion.Append(dst, l.Ctx, v)
 	if err != nil {
 		return nil, err
 	}

@@ -238,6 +238,9 @@ func (f *search) walk(servers store.Servers, asc bool, after *nova.Server, most 
 	return out, err
 }
 
+// pageMost is the largest room for an answer that is kept for the next one.
+const pageMost = 8 << 20
+
 // basicServer is the short view.
 type basicServer struct {
 	ID    string `json:"id"`
@@ -270,12 +273,18 @@ func (q *Request) replyDetail(page []*nova.Server, more bool) error {
 		return err
 	}
 	live := q.API.live.of(q.R.Context(), page)
-	b := append(make([]byte, 0, 64+2048*len(page)), `{"servers":[`...)
+	room := q.API.pages.Get().(*[]byte)
+	b := append((*room)[:0], `{"servers":[`...)
+	defer func() {
+		if *room = b; cap(b) <= pageMost {
+			q.API.pages.Put(room)
+		}
+	}()
 	for i, s := range page {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if b, err = q.API.appendServer(b, &l, s, live, hosts); err != nil {
+		if b, err = q.API.appendServer(b, l, s, live, hosts); err != nil {
 			return err
 		}
 	}
@@ -286,6 +295,7 @@ func (q *Request) replyDetail(page []*nova.Server, more bool) error {
 			return err
 		}
 	}
-	httpd.WriteBytes(q.W, http.StatusOK, append(b, '}'))
+	b = append(b, '}')
+	httpd.WriteBytes(q.W, http.StatusOK, b)
 	return nil
 }

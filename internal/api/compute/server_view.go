@@ -124,10 +124,11 @@ type lens struct {
 	microversion.Ctx
 	base, host, prefix string
 	single             bool // not in a list: with server groups
+	scratch            serverView
 }
 
-func (q *Request) lens(show microversion.Show, single bool) lens {
-	return lens{microversion.Ctx{V: q.V, Show: show}, q.base(), q.host(), q.prefix, single}
+func (q *Request) lens(show microversion.Show, single bool) *lens {
+	return &lens{Ctx: microversion.Ctx{V: q.V, Show: show}, base: q.base(), host: q.host(), prefix: q.prefix, single: single}
 }
 
 func (l *lens) links(kind, id string) []Link {
@@ -153,7 +154,7 @@ func (l *lens) core(s *nova.Server, vifs []nova.VIF, long bool) serverCore {
 		ID: s.ID, Name: s.Name, Status: nova.Status(s.VM, s.Task), ProjectID: s.ProjectID, UserID: s.UserID,
 		Metadata: s.Metadata, HostID: hostID(s.ProjectID, s.Host), Created: s.CreatedAt, Updated: s.UpdatedAt,
 		AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, Links: l.links("servers", s.ID), DiskConfig: s.DiskConfig,
-		Locked: s.Locked, Description: s.Description, Tags: s.Tags, LockedReason: ptr(s.LockedReason),
+		Locked: s.Locked, Description: s.Description, Tags: s.Tags, LockedReason: orNull(&s.LockedReason),
 		FlavorLink: flavorLink{s.Flavor.ID, nil},
 		Flavor: flavorInServer{
 			s.Flavor.VCPUs, s.Flavor.MemoryMiB, s.Flavor.RootGiB, s.Flavor.EphemeralGiB, s.Flavor.SwapMiB, s.Flavor.Name,
@@ -187,16 +188,18 @@ func (l *lens) core(s *nova.Server, vifs []nova.VIF, long bool) serverCore {
 	return c
 }
 
-// view makes the full view. status is the host's, nil where it is not shown.
-func (l *lens) view(s *nova.Server, vifs []nova.VIF, status *string) serverView {
-	v := serverView{
+// view makes the full view, in the lens: it holds until the next one. status is the host's,
+// nil where it is not shown.
+func (l *lens) view(s *nova.Server, vifs []nova.VIF, status *string) *serverView {
+	v := &l.scratch
+	*v = serverView{
 		serverCore: l.core(s, vifs, true),
-		Zone:       s.Zone, KeyName: ptr(s.KeyName), LaunchedAt: s.LaunchedAt, TerminatedAt: s.TerminatedAt,
-		Host: ptr(s.Host), InstanceName: s.InstanceName(), Node: ptr(s.Node), Hostname: s.Hostname,
+		Zone:       s.Zone, KeyName: orNull(&s.KeyName), LaunchedAt: s.LaunchedAt, TerminatedAt: s.TerminatedAt,
+		Host: orNull(&s.Host), InstanceName: s.InstanceName(), Node: orNull(&s.Node), Hostname: s.Hostname,
 		Reservation: s.ReservationID, LaunchIndex: s.LaunchIndex, KernelID: s.KernelID, RamdiskID: s.RamdiskID,
-		RootDevice: ptr(s.RootDevice), UserData: ptr(s.UserData),
-		Task: ptr(string(s.Task)), VM: string(s.VM), Power: s.Power, HostStatus: status,
-		PinnedZone: ptr(s.PinnedZone), Hints: s.Hints, Security: groupsOf(s),
+		RootDevice: orNull(&s.RootDevice), UserData: orNull(&s.UserData),
+		Task: taskOf(s), VM: string(s.VM), Power: s.Power, HostStatus: status,
+		PinnedZone: orNull(&s.PinnedZone), Hints: s.Hints, Security: groupsOf(s),
 	}
 	if s.Host == "" {
 		v.Zone = s.PinnedZone
@@ -205,6 +208,13 @@ func (l *lens) view(s *nova.Server, vifs []nova.VIF, status *string) serverView 
 		v.ConfigDrive = "True"
 	}
 	return v
+}
+
+func taskOf(s *nova.Server) *string {
+	if s.Task == nova.NoTask {
+		return nil
+	}
+	return (*string)(&s.Task)
 }
 
 // groupsOf names the security groups: as asked for, or those that its ports got by default.
@@ -220,6 +230,14 @@ func groupsOf(s *nova.Server) []named {
 		out[i].Name = name
 	}
 	return out
+}
+
+// orNull shows an empty string as null.
+func orNull(s *string) *string {
+	if *s == "" {
+		return nil
+	}
+	return s
 }
 
 func ptr(s string) *string {

@@ -73,7 +73,7 @@ func (q *Request) replyServer(s *nova.Server) error {
 		return err
 	}
 	b := append(make([]byte, 0, 2560), `{"server": `...)
-	b, err = q.API.appendServer(b, &l, s, q.API.live.of(q.R.Context(), []*nova.Server{s}), hosts)
+	b, err = q.API.appendServer(b, l, s, q.API.live.of(q.R.Context(), []*nova.Server{s}), hosts)
 	if err != nil {
 		return err
 	}
