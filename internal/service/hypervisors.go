@@ -2,6 +2,9 @@ package service
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/store"
@@ -35,20 +38,75 @@ type Ask struct {
 	Servers bool
 }
 
-// Hypervisors reads the hypervisors whose services exist and that pick takes out of the
-// list of all, in the order in which they came. Its cost is a few statements, whatever
-// their number.
-func (r *Room) Hypervisors(ctx context.Context, ask Ask, pick func([]nova.Hypervisor) ([]nova.Hypervisor, error)) ([]Hypervisor, error) {
+// Which reads the hypervisors that somebody asks for.
+type Which func(store.Hypervisors) ([]nova.Hypervisor, error)
+
+// Every is all of them.
+func Every(h store.Hypervisors) ([]nova.Hypervisor, error) { return h.All() }
+
+// Matching are those with the text in their hostnames.
+func Matching(text string) Which {
+	return func(h store.Hypervisors) ([]nova.Hypervisor, error) {
+		all, err := h.All()
+		if err != nil {
+			return nil, err
+		}
+		all = slices.DeleteFunc(all, func(v nova.Hypervisor) bool {
+			return !strings.Contains(strings.ToLower(v.Hostname), strings.ToLower(text))
+		})
+		if len(all) == 0 {
+			return nil, nova.Errorf(nova.NotFound, "No hypervisor matching '%s' could be found.", text)
+		}
+		return all, nil
+	}
+}
+
+// ByID is the one with the id: its number, or its UUID.
+func ByID(id string) Which {
+	return func(h store.Hypervisors) ([]nova.Hypervisor, error) {
+		v, err := byID(h, id)
+		if nova.IsNotFound(err) {
+			err = nova.Errorf(nova.NotFound, "Hypervisor with ID '%s' could not be found.", id)
+		}
+		return []nova.Hypervisor{v}, err
+	}
+}
+
+func byID(h store.Hypervisors, id string) (nova.Hypervisor, error) {
+	if num, err := strconv.ParseInt(id, 10, 64); err == nil {
+		return h.ByNum(num)
+	}
+	return h.Get(id)
+}
+
+// Page is at most limit of them, from behind the one with the marker as its id.
+func Page(marker string, limit int) Which {
+	return func(h store.Hypervisors) ([]nova.Hypervisor, error) {
+		var last nova.Hypervisor
+		if marker != "" {
+			var err error
+			last, err = byID(h, marker)
+			if nova.IsNotFound(err) {
+				err = nova.Errorf(nova.Invalid, "marker [%s] not found", marker)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return h.Page(last.Num, limit)
+	}
+}
+
+// Hypervisors reads hypervisors whose services exist, in the order in which they came. Its
+// cost is a few statements, whatever their number.
+func (r *Room) Hypervisors(ctx context.Context, ask Ask, which Which) ([]Hypervisor, error) {
 	var out []Hypervisor
 	err := r.store.View(ctx, func(t *store.Tx) error {
-		all, err := t.Hypervisors().All()
+		list, err := which(t.Hypervisors())
 		if err != nil {
 			return err
 		}
-		if all, err = pick(all); err != nil {
-			return err
-		}
-		if out, err = withServices(t, all); err != nil {
+		if out, err = withServices(t, list); err != nil {
 			return err
 		}
 		if ask.Usage {
@@ -65,46 +123,52 @@ func (r *Room) Hypervisors(ctx context.Context, ask Ask, pick func([]nova.Hyperv
 }
 
 func withServices(t *store.Tx, list []nova.Hypervisor) ([]Hypervisor, error) {
-	services, err := t.Services().All()
+	hosts := make([]string, len(list))
+	for i := range list {
+		hosts[i] = list[i].Host
+	}
+	services, err := t.Services().OnHosts(Compute, hosts)
 	if err != nil {
 		return nil, err
 	}
-	byHost := make(map[string]nova.Service, len(services))
-	for _, s := range services {
-		if s.Binary == Compute {
-			byHost[s.Host] = s
-		}
-	}
 	out := make([]Hypervisor, 0, len(list))
 	for _, h := range list {
-		if s, ok := byHost[h.Host]; ok {
+		if s, ok := services[h.Host]; ok {
 			out = append(out, Hypervisor{Hypervisor: h, Service: s})
 		}
 	}
 	return out, nil
 }
 
+// measured are the resource classes that are counted, and where.
+var measured = map[string]func(*Hypervisor) *Use{
+	"VCPU":      func(h *Hypervisor) *Use { return &h.VCPUs },
+	"PCPU":      func(h *Hypervisor) *Use { return &h.VCPUs },
+	"MEMORY_MB": func(h *Hypervisor) *Use { return &h.Memory },
+	"DISK_GB":   func(h *Hypervisor) *Use { return &h.Disk },
+}
+
 func measure(t *store.Tx, list []Hypervisor) error {
-	providers, err := t.Placement().Providers()
+	hosts, ids := make([]string, len(list)), make([]string, len(list))
+	for i := range list {
+		hosts[i], ids[i] = list[i].Host, list[i].ID
+	}
+	inventories, err := t.Placement().InventoriesOf(ids)
 	if err != nil {
 		return err
 	}
-	servers, busy, err := t.Servers().CountByHost()
+	servers, busy, err := t.Servers().CountByHost(hosts)
 	if err != nil {
 		return err
 	}
 	for i := range list {
 		h := &list[i]
 		h.Servers, h.Busy = servers[h.Host], busy[h.Host]
-		h.VCPUs = Use{Total: h.Hypervisor.VCPUs}
-		h.Memory = Use{Total: h.MemoryMiB}
-		h.Disk = Use{Total: h.DiskGiB}
-		p := providers[h.ID]
-		if p == nil {
-			continue
-		}
-		for class, use := range map[string]*Use{"VCPU": &h.VCPUs, "PCPU": &h.VCPUs, "MEMORY_MB": &h.Memory, "DISK_GB": &h.Disk} {
-			use.Used += p.Inventories[class].Used + p.Inventories[class].Reserved
+		h.VCPUs, h.Memory, h.Disk = Use{Total: h.Hypervisor.VCPUs}, Use{Total: h.MemoryMiB}, Use{Total: h.DiskGiB}
+		for class, inv := range inventories[h.ID] {
+			if use := measured[class]; use != nil {
+				use(h).Used += inv.Used + inv.Reserved
+			}
 		}
 	}
 	return nil

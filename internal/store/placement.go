@@ -112,6 +112,20 @@ func (q Placement) inventories(provider string) (map[string]Inventory, error) {
 	return out, err
 }
 
+// InventoriesOf reads the inventories of providers, by provider and class.
+func (q Placement) InventoriesOf(providers []string) (map[string]map[string]Inventory, error) {
+	out := make(map[string]map[string]Inventory, len(providers))
+	err := inLists(providers, func(marks string, args []any) error {
+		return q.eachInventory(" WHERE provider_id IN ("+marks+")", args, func(provider, class string, i Inventory) {
+			if out[provider] == nil {
+				out[provider] = map[string]Inventory{}
+			}
+			out[provider][class] = i
+		})
+	})
+	return out, err
+}
+
 func (q Placement) eachInventory(where string, args []any, fn func(provider, class string, i Inventory)) error {
 	return q.t.Each(`SELECT provider_id, class, total, reserved, min_unit, max_unit, step_size, ratio, used
 		FROM inventories`+where, args, func(scan func(...any) error) error {

@@ -62,28 +62,29 @@ func (q Servers) CountOn(host string) (n int64, err error) {
 	return n, err
 }
 
-// CountByHost counts the living servers of every host, and those of them that an operation
-// is under way on.
-func (q Servers) CountByHost() (all, busy map[string]int64, err error) {
-	all, err = q.counts("SELECT host, COUNT(*) FROM servers WHERE deleted=0 GROUP BY host")
-	if err != nil {
-		return nil, nil, err
-	}
-	busy, err = q.counts(`SELECT v.host, COUNT(DISTINCT v.id) FROM sagas s JOIN servers v ON v.id=s.subject
-		WHERE s.active=1 AND v.deleted=0 GROUP BY v.host`)
+// CountByHost counts the living servers of hosts, and those of them that an operation is
+// under way on.
+func (q Servers) CountByHost(hosts []string) (all, busy map[string]int64, err error) {
+	all, busy = make(map[string]int64, len(hosts)), map[string]int64{}
+	err = inLists(hosts, func(marks string, args []any) error {
+		err := q.counts(all, "SELECT host, COUNT(*) FROM servers WHERE deleted=0 AND host IN ("+marks+") GROUP BY host", args)
+		if err != nil {
+			return err
+		}
+		return q.counts(busy, `SELECT v.host, COUNT(DISTINCT v.id) FROM sagas s JOIN servers v ON v.id=s.subject
+			WHERE s.active=1 AND v.deleted=0 AND v.host IN (`+marks+`) GROUP BY v.host`, args)
+	})
 	return all, busy, err
 }
 
-func (q Servers) counts(text string) (map[string]int64, error) {
-	out := map[string]int64{}
-	err := q.t.Each(text, nil, func(scan func(...any) error) error {
+func (q Servers) counts(into map[string]int64, text string, args []any) error {
+	return q.t.Each(text, args, func(scan func(...any) error) error {
 		var host string
 		var n int64
 		err := scan(&host, &n)
-		out[host] = n
+		into[host] = n
 		return err
 	})
-	return out, err
 }
 
 // insertOnce adds a row unless its key is there, in each dialect's words.

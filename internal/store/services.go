@@ -64,6 +64,20 @@ func (q Services) All() ([]nova.Service, error) {
 	return q.list("SELECT " + serviceColumns + " FROM services ORDER BY host, binary_name")
 }
 
+// OnHosts reads the services of a binary, by host; hosts that have none are left out.
+func (q Services) OnHosts(binary string, hosts []string) (map[string]nova.Service, error) {
+	out := make(map[string]nova.Service, len(hosts))
+	err := inLists(hosts, func(marks string, args []any) error {
+		list, err := q.list("SELECT "+serviceColumns+" FROM services WHERE binary_name=? AND host IN ("+marks+")",
+			append([]any{binary}, args...)...)
+		for _, s := range list {
+			out[s.Host] = s
+		}
+		return err
+	})
+	return out, err
+}
+
 func (q Services) list(text string, args ...any) ([]nova.Service, error) {
 	var out []nova.Service
 	err := q.t.Each(text, args, func(scan func(...any) error) error {
@@ -167,10 +181,32 @@ func (q Hypervisors) Get(id string) (nova.Hypervisor, error) {
 	return decode[nova.Hypervisor](text, "hypervisor", id)
 }
 
+// ByNum reads a hypervisor by its number.
+func (q Hypervisors) ByNum(num int64) (nova.Hypervisor, error) {
+	list, err := q.list("SELECT id, doc FROM hypervisors WHERE num=?", num)
+	if err == nil && len(list) == 0 {
+		err = nova.Errorf(nova.NotFound, "Compute host %d could not be found.", num)
+	}
+	if err != nil {
+		return nova.Hypervisor{}, err
+	}
+	return list[0], nil
+}
+
 // All reads every hypervisor, in the order in which they came.
 func (q Hypervisors) All() ([]nova.Hypervisor, error) {
+	return q.list("SELECT id, doc FROM hypervisors ORDER BY num")
+}
+
+// Page reads at most limit hypervisors, in the order in which they came, from behind a
+// number.
+func (q Hypervisors) Page(after int64, limit int) ([]nova.Hypervisor, error) {
+	return q.list("SELECT id, doc FROM hypervisors WHERE num>? ORDER BY num LIMIT ?", after, limit)
+}
+
+func (q Hypervisors) list(text string, args ...any) ([]nova.Hypervisor, error) {
 	var out []nova.Hypervisor
-	err := q.t.Each("SELECT id, doc FROM hypervisors ORDER BY num", nil, func(scan func(...any) error) error {
+	err := q.t.Each(text, args, func(scan func(...any) error) error {
 		var id, text string
 		if err := scan(&id, &text); err != nil {
 			return err

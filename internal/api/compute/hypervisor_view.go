@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/kilonova/kilonova/internal/api/microversion"
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/service"
 )
 
@@ -117,8 +116,7 @@ func showStatistics(q *Request) error {
 	if err := q.Policy("os_compute_api:os-hypervisors:statistics"); err != nil {
 		return err
 	}
-	list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Usage: true},
-		func(all []nova.Hypervisor) ([]nova.Hypervisor, error) { return all, nil })
+	list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Usage: true}, service.Every)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package compute
 import (
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/nova"
@@ -48,50 +47,32 @@ func (x *hypervisorQuery) page(v microversion.V) *pageQuery {
 	return &pageQuery{x.OneLimit, x.OneMarker}
 }
 
-// pick takes the page out of all hypervisors, or those that match the pattern.
-func (x *hypervisorQuery) pick(q *Request, limit int) func([]nova.Hypervisor) ([]nova.Hypervisor, error) {
+// which is the page out of all hypervisors, or those that match the pattern, and how many
+// the page holds at most; 0 is no page.
+func (x *hypervisorQuery) which(q *Request) (service.Which, int, error) {
 	page := x.page(q.V)
-	return func(all []nova.Hypervisor) ([]nova.Hypervisor, error) {
-		switch {
-		case x.Pattern != nil:
-			return matching(all, *x.Pattern)
-		case page == nil:
-			return all, nil
-		}
-		if page.Marker != "" {
-			at := findHypervisor(q.V, all, page.Marker)
-			if at < 0 {
-				return nil, nova.Errorf(nova.Invalid, "marker [%s] not found", page.Marker)
-			}
-			all = all[at+1:]
-		}
-		return all[:min(len(all), limit)], nil
+	switch {
+	case x.Pattern != nil && (x.OneLimit != nil || x.OneMarker != ""):
+		return nil, 0, nova.Errorf(nova.Invalid, "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.")
+	case x.Pattern != nil:
+		return service.Matching(*x.Pattern), 0, nil
+	case page == nil:
+		return service.Every, 0, nil
+	case page.Marker != "" && !idOfVersion(q.V, page.Marker):
+		return nil, 0, nova.Errorf(nova.Invalid, "marker [%s] not found", page.Marker)
 	}
+	limit := page.limit(q)
+	return service.Page(page.Marker, limit), limit, nil
 }
 
-func matching(all []nova.Hypervisor, pattern string) ([]nova.Hypervisor, error) {
-	var out []nova.Hypervisor
-	for _, h := range all {
-		if strings.Contains(strings.ToLower(h.Hostname), strings.ToLower(pattern)) {
-			out = append(out, h)
-		}
+// idOfVersion says whether a text may be an id: a UUID from 2.53 on, a number before.
+func idOfVersion(v microversion.V, id string) bool {
+	if v >= 53 {
+		_, err := strconv.ParseInt(id, 10, 64) // 32 digits are a UUID, but no number
+		return err != nil && microversion.IsUUID(id)
 	}
-	if len(out) == 0 {
-		return nil, nova.Errorf(nova.NotFound, "No hypervisor matching '%s' could be found.", pattern)
-	}
-	return out, nil
-}
-
-// findHypervisor finds one by what its version calls an id: the UUID from 2.53 on, the
-// number before; -1 is nowhere.
-func findHypervisor(v microversion.V, all []nova.Hypervisor, id string) int {
-	num, err := strconv.ParseInt(id, 10, 64)
-	for i := range all {
-		if v >= 53 && all[i].ID == id || v < 53 && err == nil && all[i].Num == num {
-			return i
-		}
-	}
-	return -1
+	_, err := strconv.ParseInt(id, 10, 64)
+	return err == nil
 }
 
 func listHypervisors(detail bool) Handler {
@@ -107,17 +88,11 @@ func listHypervisors(detail bool) Handler {
 		if err := q.Query(&x); err != nil {
 			return err
 		}
-		limit, page := 0, x.page(q.V)
-		if page != nil {
-			limit = page.limit(q)
+		which, limit, err := x.which(q)
+		if err != nil {
+			return err
 		}
-		if x.Pattern != nil {
-			if x.OneLimit != nil || x.OneMarker != "" {
-				return nova.Errorf(nova.Invalid, "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.")
-			}
-			limit = 0
-		}
-		list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Usage: detail && q.V < 88, Servers: x.WithServers}, x.pick(q, limit))
+		list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Usage: detail && q.V < 88, Servers: x.WithServers}, which)
 		if err != nil {
 			return err
 		}
@@ -159,8 +134,7 @@ func searchHypervisors(servers bool) Handler {
 		if err := q.Policy(rule); err != nil {
 			return err
 		}
-		list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Servers: servers},
-			func(all []nova.Hypervisor) ([]nova.Hypervisor, error) { return matching(all, q.Var("id")) })
+		list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Servers: servers}, service.Matching(q.Var("id")))
 		if err != nil {
 			return err
 		}
@@ -175,13 +149,10 @@ func (q *Request) hypervisor(ask service.Ask) (*service.Hypervisor, error) {
 		return nil, nova.Errorf(nova.Invalid, "Invalid uuid %s", id)
 	}
 	missing := nova.Errorf(nova.NotFound, "Hypervisor with ID '%s' could not be found.", id)
-	list, err := q.API.services.Hypervisors(q.R.Context(), ask, func(all []nova.Hypervisor) ([]nova.Hypervisor, error) {
-		at := findHypervisor(q.V, all, id)
-		if at < 0 {
-			return nil, missing
-		}
-		return all[at : at+1], nil
-	})
+	if !idOfVersion(q.V, id) {
+		return nil, missing
+	}
+	list, err := q.API.services.Hypervisors(q.R.Context(), ask, service.ByID(id))
 	if err != nil {
 		return nil, err
 	}
