@@ -15,7 +15,7 @@ import (
 // How old addresses may be that the network service told, how long a request waits for
 // newer ones, and how long the network service may take.
 const (
-	liveFor     = 3 * time.Second
+	liveFor     = 2 * time.Second
 	liveWait    = 250 * time.Millisecond
 	liveTimeout = 10 * time.Second
 	liveMost    = 20_000
