@@ -3,6 +3,7 @@ package conductor
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -71,30 +72,44 @@ func (c *Conductor) take(t *store.Tx, host string, tr nova.Truth) (string, error
 		return "", nil // a late or doubled report
 	case err != nil:
 		return "", err
-	case !was.Gone && tr.Gen == was.Gen && tr.Gen == was.Reached:
-		return "", c.unasked(t, host, tr)
+	case !was.Gone && tr.Gen == was.Gen && (tr.Gen == was.Reached || was.SagaID == ""):
+		return was.SagaID, c.unasked(t, host, tr)
 	}
 	return was.SagaID, nil
 }
 
-// unasked notes a change that nobody wished for, unless an operation has the server.
+// unasked notes a change that nobody wished for, or that came when nobody waited for it any
+// more, unless an operation has the server: that looks at the truth when it ends.
 func (c *Conductor) unasked(t *store.Tx, host string, tr nova.Truth) error {
 	_, err := t.Servers().Change(tr.ServerID, func(v *nova.Server) error {
 		if v.Saga != "" || v.Task != nova.NoTask || v.Host != host || v.Power == tr.Power {
 			return store.ErrUnchanged
 		}
-		v.Power = tr.Power
-		if vm, ok := seenAs[tr.Power]; ok && v.VM != nova.ErrorState {
-			v.VM = vm
-		}
+		seen(v, tr.Power)
 		return nil
 	})
+	if nova.IsNotFound(err) {
+		return nil // purged; one such must not keep the host's other reports out
+	}
 	return err
+}
+
+// seen notes the power of a server's guest. Only states that are a matter of power follow
+// it: a server that is in error or rescued stays so.
+func seen(v *nova.Server, p nova.Power) {
+	v.Power = p
+	vm, ok := seenAs[p]
+	switch v.VM {
+	case nova.Active, nova.Stopped, nova.PausedState, nova.SuspendedState:
+		if ok {
+			v.VM = vm
+		}
+	}
 }
 
 // Announce writes a host's service, hypervisor and resource provider. It may be repeated.
 func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventory, traits []string) error {
-	num, err := c.cfg.Store.NextNumber(ctx, "hypervisors")
+	service, node, err := c.numbers(ctx, host, inv.Hostname)
 	if err != nil {
 		return err
 	}
@@ -102,7 +117,7 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 	err = c.cfg.Store.Update(ctx, func(t *store.Tx) error {
 		now := t.Now()
 		s, err := t.Services().Ensure(nova.Service{
-			ID: uuid.NewString(), Num: num, Host: host, Binary: "nova-compute", Zone: c.cfg.Zone, CreatedAt: now, UpdatedAt: now, SeenAt: now,
+			ID: uuid.NewString(), Num: service, Host: host, Binary: "nova-compute", Zone: c.cfg.Zone, CreatedAt: now, UpdatedAt: now, SeenAt: now,
 		})
 		if err != nil {
 			return err
@@ -111,7 +126,7 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 			return err
 		}
 		h = nova.Hypervisor{
-			ID: uuid.NewString(), Num: num, Host: host, Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version,
+			ID: uuid.NewString(), Num: node, Host: host, Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version,
 			HostIP: inv.HostIP, VCPUs: inv.VCPUs, MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB,
 			MemoryUsed: inv.MemoryUsed, DiskUsedGiB: inv.DiskUsedGiB, DiskLeastGiB: inv.DiskLeastGiB,
 			CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Traits: traits, ServiceID: s.ID, UpdatedAt: now,
@@ -124,6 +139,30 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 	}
 	c.beats.known(host, h.ServiceID)
 	return c.cfg.Accounts.PutProvider(ctx, c.provider(h))
+}
+
+// numbers are those that the API shows for the host's service and hypervisor: theirs, or new
+// ones. They are drawn outside of the transaction, being a transaction themselves.
+func (c *Conductor) numbers(ctx context.Context, host, hostname string) (service, node int64, err error) {
+	err = c.cfg.Store.View(ctx, func(t *store.Tx) error {
+		s, err := t.Services().On(host, "nova-compute")
+		if err != nil && !nova.IsNotFound(err) {
+			return err
+		}
+		h, err := t.Hypervisors().On(host, hostname)
+		if err != nil && !nova.IsNotFound(err) {
+			return err
+		}
+		service, node = s.Num, h.Num
+		return nil
+	})
+	if err == nil && service == 0 {
+		service, err = c.cfg.Store.NextNumber(ctx, "services")
+	}
+	if err == nil && node == 0 {
+		node, err = c.cfg.Store.NextNumber(ctx, "hypervisors")
+	}
+	return service, node, err
 }
 
 // provider is what a host offers, in Placement's terms.
@@ -140,8 +179,21 @@ func (c *Conductor) provider(h nova.Hypervisor) store.Provider {
 	return store.Provider{ID: h.ID, Name: h.Hostname, RootID: h.ID, Traits: slices.Sorted(slices.Values(h.Traits)), Inventories: all}
 }
 
-// Alive notes a sign of life; many are written at once.
-func (c *Conductor) Alive(_ context.Context, host string) error {
+// Alive notes a sign of life; many are written at once. A host that announced itself to
+// another conductor is looked up.
+func (c *Conductor) Alive(ctx context.Context, host string) error {
+	if c.beats.seen(host) {
+		return nil
+	}
+	var s nova.Service
+	err := c.cfg.Store.View(ctx, func(t *store.Tx) (err error) {
+		s, err = t.Services().On(host, "nova-compute")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.beats.known(host, s.ID)
 	c.beats.seen(host)
 	return nil
 }
@@ -162,33 +214,53 @@ func (b *beats) known(host, service string) {
 	b.services[host] = service
 }
 
-func (b *beats) seen(host string) {
+func (b *beats) seen(host string) (known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if id := b.services[host]; id != "" {
+	id := b.services[host]
+	if id != "" {
 		b.fresh[id] = true
 	}
+	return id != ""
 }
 
 // flushEvery bounds how many writes the signs of life cost.
 const flushEvery = 2 * time.Second
 
-func (b *beats) flush(ctx context.Context, s *store.Store, c clock.Clock) error {
+// flush writes what was heard since the last time, until ctx ends. What cannot be written
+// now is written with the next: a database that is away for a moment must not make every
+// host look dead.
+func (b *beats) flush(ctx context.Context, s *store.Store, c clock.Clock, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-c.After(flushEvery):
 		}
-		b.mu.Lock()
-		ids := slices.Sorted(maps.Keys(b.fresh))
-		clear(b.fresh)
-		b.mu.Unlock()
+		ids := b.take()
 		if len(ids) == 0 {
 			continue
 		}
-		if err := s.Update(ctx, func(t *store.Tx) error { return t.Services().Seen(ids, t.Now()) }); err != nil {
-			return err
+		err := s.Update(ctx, func(t *store.Tx) error { return t.Services().Seen(ids, t.Now()) })
+		if err != nil && ctx.Err() == nil {
+			log.Warn("signs of life", "error", err)
+			b.putBack(ids)
 		}
+	}
+}
+
+func (b *beats) take() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ids := slices.Sorted(maps.Keys(b.fresh))
+	clear(b.fresh)
+	return ids
+}
+
+func (b *beats) putBack(ids []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		b.fresh[id] = true
 	}
 }

@@ -65,7 +65,7 @@ type Config struct {
 
 	// What a host offers of what it has.
 	CPURatio, RAMRatio, DiskRatio float64 // initial_*_allocation_ratio; default 4, 1, 1
-	ReservedRAM                   int64   // reserved_host_memory_mb, MiB; default 512
+	ReservedRAM                   int64   // reserved_host_memory_mb, MiB
 }
 
 // Conductor runs the operations.
@@ -167,7 +167,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 	kept := make(chan error, 1)
 	go func() { kept <- c.leases.Run(leases, c.runner.WakeAll) }()
 	side(func() error { return c.runner.Run(ctx) })
-	side(func() error { return c.beats.flush(ctx, c.cfg.Store, c.cfg.Clock) })
+	side(func() error { c.beats.flush(ctx, c.cfg.Store, c.cfg.Clock, c.cfg.Log); return nil })
 	wg.Wait()
 	end()
 	return <-kept

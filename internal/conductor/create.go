@@ -162,6 +162,11 @@ func (c *Conductor) wishIt(t *store.Tx, s *createState) error {
 
 func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
 	truth, err := c.truth(ctx, s.ServerID, s.Host, s.Gen)
+	if errors.As(err, new(saga.Park)) && c.isDown(ctx, s.Host) {
+		// It clears what it began when it is back.
+		truth = nova.Truth{Error: "the host stopped answering while it built the server", Kind: nova.Unavailable}
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -181,10 +186,17 @@ func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
 }
 
 func (c *Conductor) created(t *store.Tx, s *createState) error {
+	power, err := c.settle(t, s.ServerID, s.Host, s.SagaID, s.Gen, s.Power)
+	if err != nil {
+		return err
+	}
 	return c.own(t, s.ServerID, s.SagaID, func(v *nova.Server) {
 		v.VM, v.Task, v.Power = nova.Active, nova.NoTask, s.Power
 		v.LaunchedAt, v.RootDevice, v.Saga = t.Now(), s.Root, ""
 		v.Fault = nil
+		if power != nova.Running {
+			seen(v, power)
+		}
 	})
 }
 

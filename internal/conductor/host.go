@@ -52,7 +52,7 @@ func (c *Conductor) clearHosts(ctx context.Context, serverID, sagaID string) err
 			return err
 		}
 		for _, host := range hosts {
-			w, _, err := t.Wishes().Get(serverID, host)
+			w, truth, err := t.Wishes().Get(serverID, host)
 			if err != nil {
 				return err
 			}
@@ -67,17 +67,45 @@ func (c *Conductor) clearHosts(ctx context.Context, serverID, sagaID string) err
 			if err != nil {
 				return err
 			}
-			wait = wait || !down
+			// Nor is a hypervisor that does not answer: its agent goes on trying.
+			deaf := truth.Gen == w.Gen && truth.Error != "" && truth.Kind == nova.Unavailable
+			wait = wait || !down && !deaf
 		}
 		return nil
 	})
-	if err != nil || !wait {
+	if err != nil {
 		return err
 	}
 	for _, host := range fresh {
 		c.cfg.WakeHost(host)
 	}
+	if !wait {
+		return nil
+	}
 	return saga.Park{For: waitForHost}
+}
+
+// settle ends the waiting of a saga for the host, and answers the power of the guest: what
+// the saga saw, or what the host has reported since.
+func (c *Conductor) settle(t *store.Tx, serverID, host, sagaID string, gen int64, saw nova.Power) (nova.Power, error) {
+	tr, err := t.Wishes().Settle(serverID, host, sagaID)
+	switch {
+	case nova.IsNotFound(err):
+		return saw, nil
+	case err != nil || tr.Gen < gen:
+		return saw, err
+	}
+	return tr.Power, nil
+}
+
+// isDown is hostDown outside of a transaction; a host of which nothing can be learned is
+// not.
+func (c *Conductor) isDown(ctx context.Context, host string) (down bool) {
+	err := c.cfg.Store.View(ctx, func(t *store.Tx) (err error) {
+		down, err = c.hostDown(t, host)
+		return err
+	})
+	return down && err == nil
 }
 
 // hostDown says whether the host has not been heard of for too long.

@@ -81,17 +81,28 @@ func (c *Conductor) power(p powerVerbT) saga.Saga[powerState, *store.Tx] {
 			},
 		}},
 		Done: func(t *store.Tx, s *S) error {
+			power, err := c.settle(t, s.ServerID, s.Host, s.SagaID, s.Gen, s.Power)
+			if err != nil {
+				return err
+			}
 			return c.own(t, s.ServerID, s.SagaID, func(v *nova.Server) {
 				v.VM, v.Task, v.Power, v.Saga = edge.To, nova.NoTask, s.Power, ""
 				v.Fault = nil
+				if power != p.power {
+					seen(v, power)
+				}
 			})
 		},
 		Unwound: func(t *store.Tx, s *S, why saga.Why) error {
+			power, err := c.settle(t, s.ServerID, s.Host, s.SagaID, s.Gen, s.Power)
+			if err != nil {
+				return err
+			}
 			return c.own(t, s.ServerID, s.SagaID, func(v *nova.Server) {
 				v.VM, v.Task, v.Saga = s.From, nova.NoTask, ""
 				v.Fault = fault(why, t.Now())
-				if vm, ok := seenAs[s.Power]; ok {
-					v.VM, v.Power = vm, s.Power
+				if vm, ok := seenAs[power]; ok {
+					v.VM, v.Power = vm, power
 				}
 			})
 		},

@@ -1,7 +1,9 @@
 package conductor
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
@@ -19,6 +21,8 @@ type removeState struct {
 // HostName names the host in the action's events.
 func (s *removeState) HostName() string { return s.Host }
 
+const removeName = "server-delete"
+
 // afterOthers is how often a delete looks whether the operation before it has unwound.
 const afterOthers = 200 * time.Millisecond
 
@@ -32,7 +36,7 @@ const afterOthers = 200 * time.Millisecond
 func (c *Conductor) remove() saga.Saga[removeState, *store.Tx] {
 	type S = removeState
 	return saga.Saga[S, *store.Tx]{
-		Name: "server-delete", Deadline: 24 * time.Hour, Final: true,
+		Name: removeName, Deadline: 24 * time.Hour, Final: true,
 		Steps: []saga.Step[S, *store.Tx]{{
 			Name: "stop what runs",
 			Do:   c.stopOthers,
@@ -61,6 +65,15 @@ func (c *Conductor) remove() saga.Saga[removeState, *store.Tx] {
 	}
 }
 
+// second says that the delete r came after the one that is called id.
+func second(r saga.Record, id string, all []saga.Record) bool {
+	i := slices.IndexFunc(all, func(x saga.Record) bool { return x.ID == id })
+	if i < 0 {
+		return false
+	}
+	return cmp.Or(r.CreatedAt.Compare(all[i].CreatedAt), cmp.Compare(r.ID, id)) > 0
+}
+
 // stopOthers cancels every other operation on the server and waits for them to rest.
 func (c *Conductor) stopOthers(ctx context.Context, s *removeState) error {
 	c.turn.Lock()
@@ -76,7 +89,9 @@ func (c *Conductor) stopOthers(ctx context.Context, s *removeState) error {
 		s.Host = v.Host
 		recs, err := t.Sagas().Active(s.ServerID)
 		for _, r := range recs {
-			if r.ID == s.SagaID {
+			// Of two deletes (a reset state lets a second one in) the first does not wait for
+			// the second.
+			if r.ID == s.SagaID || r.Saga == removeName && second(r, s.SagaID, recs) {
 				continue
 			}
 			waiting = true

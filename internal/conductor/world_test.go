@@ -35,6 +35,8 @@ type world struct {
 	ports map[string]string     // server id → host; a port is there
 	doms  map[string]nova.Power // "host/server" → power
 	fail  map[string]string     // host → error of each new guest
+	dead  map[string]bool       // hosts that neither work nor tell that they live
+	db    *sqldb.DB
 }
 
 func newWorld(t *testing.T, hosts ...string) *world {
@@ -44,7 +46,7 @@ func newWorld(t *testing.T, hosts ...string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	w := &world{t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0)), ports: map[string]string{}, doms: map[string]nova.Power{}, fail: map[string]string{}}
+	w := &world{t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0)), ports: map[string]string{}, doms: map[string]nova.Power{}, fail: map[string]string{}, dead: map[string]bool{}, db: db}
 	w.store = store.New(db, w.clock)
 	p := placement.New(w.store)
 	s := scheduler.New(scheduler.Config{Store: w.store, Placement: p, Clock: w.clock})
@@ -156,6 +158,9 @@ func (w *world) tick() {
 		w.t.Fatal(err)
 	}
 	for _, h := range hosts {
+		if w.dead[h] {
+			continue
+		}
 		if err := w.c.Announce(w.t.Context(), h, virt.Inventory{Hostname: h, Type: "fake", VCPUs: 8, MemoryMiB: 8192, DiskGiB: 100}, nil); err != nil {
 			w.t.Fatal(err)
 		}

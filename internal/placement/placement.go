@@ -181,10 +181,8 @@ func (p *Placement) Held(ctx context.Context, consumer string) (provider string,
 	return provider, err
 }
 
-// PutProvider writes what a host has.
+// PutProvider writes what a host has. The index learns of it at its next refresh: thousands
+// of hosts announce themselves again and again, and seldom with something new.
 func (p *Placement) PutProvider(ctx context.Context, pr store.Provider) error {
-	if err := p.store.Update(ctx, func(t *store.Tx) error { return t.Placement().PutProvider(pr) }); err != nil {
-		return err
-	}
-	return p.Refresh(ctx)
+	return p.store.Update(ctx, func(t *store.Tx) error { return t.Placement().PutProvider(pr) })
 }

@@ -174,7 +174,7 @@ func readEverything(t *testing.T, s *store.Store) {
 			must(t.Wishes().Set(&nova.Wish{ServerID: "s", Host: "h"}))
 		}
 		must(lost(t.Wishes().Report("h", nova.Truth{ServerID: "s", Gen: now.UnixMicro()})))
-		must(lost(t.Wishes().Settle("s", "h")))
+		must(lost(t.Wishes().Settle("s", "h", "saga")))
 		must(t.Wishes().Drop("s", "h"))
 		for _, inv := range []map[string]store.Inventory{{"A": {Total: 1, MaxUnit: 1, Ratio: 1}, "B": {}}, {"A": {Total: 2, MaxUnit: 2, Ratio: 1}}} {
 			must(t.Placement().PutProvider(store.Provider{ID: "1", Inventories: inv}))

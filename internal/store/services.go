@@ -1,11 +1,9 @@
 package store
 
 import (
-	"errors"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
-	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
 // Services reads and writes the processes that report in.
@@ -146,17 +144,12 @@ func (t *Tx) Hypervisors() Hypervisors { return Hypervisors{t} }
 // Put writes a hypervisor, found by its host and hostname. One that is known keeps its id
 // and number.
 func (q Hypervisors) Put(h nova.Hypervisor) (nova.Hypervisor, error) {
-	var id, text string
-	err := q.t.Row("SELECT id, doc FROM hypervisors WHERE host=? AND hostname=?", []any{h.Host, h.Hostname}, &id, &text)
+	old, err := q.On(h.Host, h.Hostname)
 	known := err == nil
-	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
+	if err != nil && !nova.IsNotFound(err) {
 		return h, err
 	}
 	if known {
-		old, err := decode[nova.Hypervisor](text, "hypervisor", id)
-		if err != nil {
-			return h, err
-		}
 		h.ID, h.Num = old.ID, old.Num
 	}
 	d, err := doc(h)
@@ -191,6 +184,16 @@ func (q Hypervisors) ByNum(num int64) (nova.Hypervisor, error) {
 		return nova.Hypervisor{}, err
 	}
 	return list[0], nil
+}
+
+// On finds a host's hypervisor by its hostname.
+func (q Hypervisors) On(host, hostname string) (nova.Hypervisor, error) {
+	var id, text string
+	err := q.t.Row("SELECT id, doc FROM hypervisors WHERE host=? AND hostname=?", []any{host, hostname}, &id, &text)
+	if err != nil {
+		return nova.Hypervisor{}, notFound(err, "Compute host %s could not be found.", host)
+	}
+	return decode[nova.Hypervisor](text, "hypervisor", id)
 }
 
 // All reads every hypervisor, in the order in which they came.

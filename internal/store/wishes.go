@@ -152,10 +152,11 @@ func (q Wishes) Report(host string, tr nova.Truth) (r Reported, err error) {
 // ErrOld is what Report gives for a report that came late or twice.
 var ErrOld = errors.New("the report is older than what is known")
 
-// Settle says that a saga waits for the wish no longer, and answers the newest truth. A
+// Settle says that the saga waits for the wish no longer, and answers the newest truth. A
 // report that comes at the same time is either seen here or sees that nobody waits.
-func (q Wishes) Settle(serverID, host string) (nova.Truth, error) {
-	if _, err := q.t.Exec("UPDATE wishes SET saga_id='' WHERE server_id=? AND host=?", serverID, host); err != nil {
+func (q Wishes) Settle(serverID, host, sagaID string) (nova.Truth, error) {
+	if _, err := q.t.Exec("UPDATE wishes SET saga_id='' WHERE server_id=? AND host=? AND saga_id=?",
+		serverID, host, sagaID); err != nil {
 		return nova.Truth{}, err
 	}
 	_, tr, err := q.Get(serverID, host)

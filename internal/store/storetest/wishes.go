@@ -78,7 +78,7 @@ func wishOwed(e *exam) {
 		return err
 	})
 	e.update(func(t *store.Tx) error {
-		tr, err := t.Wishes().Settle("s", "h")
+		tr, err := t.Wishes().Settle("s", "h", "saga 2")
 		want(e, "the truth when settled", tr.Gen, w.Gen)
 		return err
 	})
