@@ -20,7 +20,7 @@ func TestRealGuests(t *testing.T) {
 	admin.importKey()
 	demo.importKey()
 	shared, _ := admin.newNetwork("shared", "10.9.0.0/24", true)
-	private, theirs := demo.newRouted("private", "10.7.0.0/24"), admin.newRouted("theirs", "10.7.0.0/24")
+	private, theirs := demo.newRouted("private", "10.7.0.0/24"), admin.newRouted("theirs", "10.8.0.0/24")
 
 	web := demo.boot("web", image, nil, private, shared)
 	db := demo.boot("db", image, func(o *servers.CreateOpts) { o.ConfigDrive = new(true) }, private)
