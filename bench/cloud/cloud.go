@@ -284,6 +284,26 @@ func (c *Cloud) Boot(ctx context.Context, name, image, flavor, network string) (
 	return out.Server.ID, err
 }
 
+// Servers lists the ids of every server, page by page.
+func (c *Cloud) Servers(ctx context.Context) ([]string, error) {
+	var ids []string
+	for marker := ""; ; {
+		var page struct {
+			Servers []struct{ ID string } `json:"servers"`
+		}
+		if _, _, err := c.Do(ctx, "GET", c.URL(Compute, "/v2.1/servers?all_tenants=1"+marker), nil, &page); err != nil {
+			return nil, err
+		}
+		if len(page.Servers) == 0 {
+			return ids, nil
+		}
+		for _, s := range page.Servers {
+			ids = append(ids, s.ID)
+		}
+		marker = "&marker=" + ids[len(ids)-1]
+	}
+}
+
 // Status is a server's.
 func (c *Cloud) Status(ctx context.Context, id string) (status, fault string, err error) {
 	var out struct {

@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sort"
 	"strings"
 	"sync"
@@ -35,6 +36,9 @@ var (
 	delay   = flag.Duration("delay", 20*time.Millisecond, "how long each change on a simulated host takes")
 	settle  = flag.Duration("settle", 5*time.Second, "in which everything must settle after a start")
 	uptime  = flag.Duration("uptime", 1500*time.Millisecond, "the longest that the cloud runs before it is killed")
+	virt    = flag.String("virt", "fake", "hypervisor: fake or libvirt")
+	uri     = flag.String("libvirt-uri", "", "libvirt connection")
+	keep    = flag.Int("keep", 4, "one of so many servers stays")
 	seed    = flag.Uint64("seed", 1, "of the random instants")
 )
 
@@ -54,6 +58,9 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := os.Chmod(d, 0o755); err != nil { // hypervisors read disks below
+			return err
+		}
 		defer os.RemoveAll(d) //nolint:errcheck // a temporary directory
 		*dir = d + "/state"
 	}
@@ -61,8 +68,13 @@ func run(ctx context.Context) error {
 	if err := os.WriteFile(conf, []byte("[quota]\ninstances=-1\ncores=-1\nram=-1\n"), 0o600); err != nil {
 		return err
 	}
-	c := cloud.New(*binary, *dir, *offset, "--virt", "fake", "--fake-hosts", fmt.Sprint(*hosts), "--fake-delay", delay.String(),
-		"--config-file", conf)
+	args := []string{"--virt", *virt, "--config-file", conf}
+	if *virt == "fake" {
+		args = append(args, "--fake-hosts", fmt.Sprint(*hosts), "--fake-delay", delay.String())
+	} else {
+		args = append(args, "--libvirt-uri", *uri)
+	}
+	c := cloud.New(*binary, *dir, *offset, args...)
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	var n counts
 	var settled []time.Duration
@@ -93,8 +105,21 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
+	left, err := clear(ctx, c)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		bad++
+		fmt.Printf("after everything was deleted:\n  %s\n", strings.Join(left, "\n  "))
+	}
 	if err := c.Stop(); err != nil {
 		return err
+	}
+	if *virt == "libvirt" {
+		if out, err := exec.CommandContext(ctx, *binary, "down", "--state-dir", *dir, "--libvirt-uri", *uri).CombinedOutput(); err != nil {
+			return fmt.Errorf("kilonova down: %w: %s", err, out)
+		}
 	}
 	sort.Slice(settled, func(i, j int) bool { return settled[i] < settled[j] })
 	fmt.Printf("%d kills, %d servers created, %d deleted, %d requests cut off; settled in %s (median), %s (worst); %d starts with findings\n",
@@ -106,12 +131,62 @@ func run(ctx context.Context) error {
 	return nil
 }
 
+// clear deletes every server and says what is left of them: in the books, on the bridge of
+// their network, in the folder of their disks.
+func clear(ctx context.Context, c *cloud.Cloud) ([]string, error) {
+	if err := c.Login(ctx); err != nil {
+		return nil, err
+	}
+	ids, err := c.Servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if err := c.Delete(ctx, id); err != nil && !cloud.NotFound(err) {
+			return nil, err
+		}
+	}
+	for begun := time.Now(); len(ids) > 0 && time.Since(begun) < time.Minute; {
+		if ids, err = c.Servers(ctx); err != nil {
+			return nil, err
+		}
+		if err := cloud.Sleep(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+	_, left := awaitSettled(ctx)
+	if len(ids) > 0 {
+		left = append(left, fmt.Sprintf("%d servers are not gone", len(ids)))
+	}
+	if *virt != "libvirt" {
+		return left, nil
+	}
+	network, err := c.Network(ctx, "crash", "10.77.0.0/16")
+	if err != nil {
+		return nil, err
+	}
+	plugs, err := os.ReadDir("/sys/class/net/brq" + network[:11] + "/brif")
+	if err != nil {
+		return nil, err
+	}
+	if len(plugs) > 1 { // DHCP's own
+		left = append(left, fmt.Sprintf("%d plugs on the bridge of network %s", len(plugs), network))
+	}
+	folders, err := os.ReadDir(filepath.Join(*dir, "instances"))
+	for _, f := range folders {
+		if f.IsDir() && !strings.HasPrefix(f.Name(), "_") {
+			left = append(left, "folder "+f.Name())
+		}
+	}
+	return left, err
+}
+
 // awaitSettled asks `kilonova check` until it finds nothing.
 func awaitSettled(ctx context.Context) (time.Duration, []string) {
 	begun := time.Now()
 	for {
 		var findings []string
-		out, err := exec.CommandContext(ctx, *binary, "check", "--state-dir", *dir, "--virt", "fake", "-o", "json").Output()
+		out, err := exec.CommandContext(ctx, *binary, "check", "--state-dir", *dir, "--virt", *virt, "--libvirt-uri", *uri, "-o", "json").Output()
 		if jerr := json.Unmarshal(out, &findings); jerr != nil {
 			findings = []string{fmt.Sprintf("kilonova check: %v: %s", err, out)}
 		}
@@ -162,10 +237,19 @@ func one(ctx context.Context, c *cloud.Cloud, n *counts, client int, image, flav
 			return
 		}
 		n.created.Add(1)
-		if rng.IntN(4) == 0 {
+		if rng.IntN(*keep) == 0 {
 			continue // it stays
 		}
-		_ = cloud.Sleep(ctx, time.Duration(rng.IntN(120))*time.Millisecond)
+		// Half of the servers are deleted while they are built, the others once they run.
+		if rng.IntN(2) == 0 {
+			err = c.Await(ctx, id, 20*time.Millisecond)
+		} else {
+			err = cloud.Sleep(ctx, time.Duration(rng.IntN(120))*time.Millisecond)
+		}
+		if err != nil {
+			n.refused.Add(1)
+			return
+		}
 		if err := c.Delete(ctx, id); err != nil {
 			n.refused.Add(1)
 			return
