@@ -67,8 +67,9 @@ type Agent struct {
 	news  chan nova.Truth
 
 	mu      sync.Mutex
-	working map[string]*work // by server id
-	reached map[string]int64 // the generation last reported, of every guest known
+	working map[string]*work     // by server id
+	reached map[string]report    // what was last reported, of every guest known
+	again   map[string]time.Time // of guests that would not go: when to try again
 	wg      sync.WaitGroup
 }
 
@@ -78,6 +79,14 @@ type work struct {
 	gen   int64
 	next  *nova.Wish
 	newer chan struct{} // holds one when next has come
+	// changed says that the guest changed meanwhile: by our own doing, or by itself.
+	changed bool
+}
+
+// report is what was last told of a guest.
+type report struct {
+	gen   int64
+	power nova.Power
 }
 
 // New makes an agent; Run runs it.
@@ -96,7 +105,7 @@ func New(cfg Config) *Agent {
 	}
 	return &Agent{
 		cfg: cfg, ready: make(chan struct{}), hint: make(chan struct{}, 1), news: make(chan nova.Truth, 1024),
-		working: map[string]*work{}, reached: map[string]int64{},
+		working: map[string]*work{}, reached: map[string]report{}, again: map[string]time.Time{},
 	}
 }
 
@@ -200,23 +209,36 @@ func (a *Agent) take(ctx context.Context, w *nova.Wish) {
 		}
 		return
 	}
-	if a.reached[w.ServerID] >= w.Gen {
+	if a.reached[w.ServerID].gen >= w.Gen {
 		return // reported, and on its way
+	}
+	if w.Gone && a.cfg.Clock.Now().Before(a.again[w.ServerID]) {
+		return
 	}
 	job = &work{gen: w.Gen, newer: make(chan struct{}, 1)}
 	a.working[w.ServerID] = job
 	a.wg.Add(1)
 	go func() {
 		defer a.wg.Done()
+		id := w.ServerID
+		changed := false
 		for w != nil {
-			a.deliver(ctx, a.persist(ctx, w, job))
-			w = a.next(w)
+			t := a.persist(ctx, w, job)
+			if ctx.Err() != nil {
+				return // what was broken off says nothing; the wish is owed still
+			}
+			a.deliver(ctx, w, t)
+			w, changed = a.next(w)
+		}
+		if changed {
+			a.changed(ctx, id)
 		}
 	}()
 }
 
-// next answers the wish that came while w was worked on, or ends the work.
-func (a *Agent) next(w *nova.Wish) *nova.Wish {
+// next answers the wish that came while w was worked on, or ends the work and says whether
+// the guest must be looked at.
+func (a *Agent) next(w *nova.Wish) (next *nova.Wish, changed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	job := a.working[w.ServerID]
@@ -227,8 +249,8 @@ func (a *Agent) next(w *nova.Wish) *nova.Wish {
 	if job.next != nil {
 		n := job.next
 		job.next = nil
-		return n
+		return n, false
 	}
 	delete(a.working, w.ServerID)
-	return nil
+	return nil, job.changed
 }

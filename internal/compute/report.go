@@ -2,21 +2,31 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/virt"
 )
 
-// deliver hands a truth to the reporter.
-func (a *Agent) deliver(ctx context.Context, t nova.Truth) {
+// deliver hands the truth about a wish to the reporter. A guest that would not go is owed
+// still: whoever waited for it may be gone long since, and nobody but us tries again.
+func (a *Agent) deliver(ctx context.Context, w *nova.Wish, t nova.Truth) {
 	a.mu.Lock()
-	if t.Gone {
+	delete(a.again, t.ServerID)
+	switch {
+	case t.Gone:
 		delete(a.reached, t.ServerID)
-	} else {
-		a.reached[t.ServerID] = t.Gen
+	case w.Gone:
+		a.again[t.ServerID] = t.At.Add(a.cfg.Poll / 2)
+	default:
+		a.reached[t.ServerID] = report{t.Gen, t.Power}
 	}
 	a.mu.Unlock()
+	a.tell(ctx, t)
+}
+
+func (a *Agent) tell(ctx context.Context, t nova.Truth) {
 	select {
 	case a.news <- t:
 	case <-ctx.Done():
@@ -77,7 +87,7 @@ func (a *Agent) beats(ctx context.Context) {
 		}
 		var err error
 		if n%announceEvery == 0 {
-			err = a.announce(ctx)
+			err = errors.Join(a.announce(ctx), a.compareAll(ctx))
 		} else {
 			err = a.cfg.Board.Alive(ctx, a.cfg.Host)
 		}
@@ -106,13 +116,41 @@ func (a *Agent) watch(ctx context.Context) {
 	}
 }
 
-// changed reports the state of a guest that changed, unless it is our own doing.
+// compareAll looks for changes that no watch told of.
+func (a *Agent) compareAll(ctx context.Context) error {
+	guests, err := a.cfg.Driver.List(ctx)
+	if err != nil {
+		return err
+	}
+	powers := make(map[string]nova.Power, len(guests))
+	for _, g := range guests {
+		powers[g.ID] = g.Power
+	}
+	var odd []string
+	a.mu.Lock()
+	for id, r := range a.reached {
+		if powers[id] != r.power {
+			odd = append(odd, id)
+		}
+	}
+	a.mu.Unlock()
+	for _, id := range odd {
+		a.changed(ctx, id)
+	}
+	return nil
+}
+
+// changed reports the state of a guest that changed, unless it is what was reported last. A
+// guest that is worked on is looked at when that is over.
 func (a *Agent) changed(ctx context.Context, id string) {
 	a.mu.Lock()
-	_, busy := a.working[id]
-	gen, known := a.reached[id]
+	job := a.working[id]
+	before, known := a.reached[id]
+	if job != nil {
+		job.changed = true
+	}
 	a.mu.Unlock()
-	if busy || !known {
+	if job != nil || !known {
 		return
 	}
 	st, err := a.cfg.Driver.State(ctx, id)
@@ -120,14 +158,21 @@ func (a *Agent) changed(ctx context.Context, id string) {
 		a.cfg.Log.Warn("compute: state of a guest", "host", a.cfg.Host, "server", id, "error", err)
 		return
 	}
+	t := nova.Truth{ServerID: id, Gen: before.gen, Power: st.Power, RootDevice: st.RootDevice, At: a.cfg.Clock.Now()}
 	a.mu.Lock()
-	_, busy = a.working[id]
-	same := a.reached[id] == gen
-	a.mu.Unlock()
-	if busy || !same {
+	if job := a.working[id]; job != nil {
+		job.changed = true
+		a.mu.Unlock()
 		return
 	}
-	a.deliver(ctx, nova.Truth{ServerID: id, Gen: gen, Power: st.Power, RootDevice: st.RootDevice, At: a.cfg.Clock.Now()})
+	news := a.reached[id] == before && st.Power != before.power
+	if news {
+		a.reached[id] = report{before.gen, st.Power}
+	}
+	a.mu.Unlock()
+	if news {
+		a.tell(ctx, t)
+	}
 }
 
 // adopt compares all wishes with all guests, once at start: takes up what is owed, reports
@@ -143,8 +188,8 @@ func (a *Agent) adopt(ctx context.Context) error {
 	}
 	plan := compare(wishes, guests)
 	a.mu.Lock()
-	for id, gen := range plan.reached {
-		a.reached[id] = gen
+	for id, r := range plan.reached {
+		a.reached[id] = r
 	}
 	a.mu.Unlock()
 	at := a.cfg.Clock.Now()
@@ -162,14 +207,14 @@ func (a *Agent) adopt(ctx context.Context) error {
 
 // adoption is what a starting agent has to do.
 type adoption struct {
-	reached map[string]int64 // of wishes that are not owed
+	reached map[string]report // of wishes that are not owed
 	news    []nova.Truth
 	orphans []string
 }
 
 // compare is pure. Wishes that are owed (the Board will list them) are not its business.
 func compare(wishes []nova.Wish, guests []virt.State) adoption {
-	p := adoption{reached: map[string]int64{}}
+	p := adoption{reached: map[string]report{}}
 	have := map[string]virt.State{}
 	for _, g := range guests {
 		have[g.ID] = g
@@ -180,7 +225,7 @@ func compare(wishes []nova.Wish, guests []virt.State) adoption {
 		if w.Owed {
 			continue
 		}
-		p.reached[w.ServerID] = w.Gen
+		p.reached[w.ServerID] = report{w.Gen, g.Power}
 		if there && g.Power != w.Power || !there && !w.Gone {
 			p.news = append(p.news, nova.Truth{ServerID: w.ServerID, Gen: w.Gen, Power: g.Power, RootDevice: g.RootDevice})
 		}
