@@ -48,7 +48,15 @@ func bootsBy(ctx context.Context, c *cloud.Cloud, dir string, hosts, clients int
 	if err != nil {
 		return err
 	}
+	before, err := cpu(c.PID())
+	if err != nil {
+		return err
+	}
 	rate, took, err := bootFor(ctx, c, clients, *length*2, image, flavor)
+	if err != nil {
+		return err
+	}
+	after, err := cpu(c.PID())
 	if err != nil {
 		return err
 	}
@@ -58,7 +66,7 @@ func bootsBy(ctx context.Context, c *cloud.Cloud, dir string, hosts, clients int
 	}
 	least := min(commits, plain)
 	say(fmt.Sprintf("boots, %d hosts, %d clients", hosts, clients),
-		fmt.Sprintf("%.0f/s, p50 %s", rate, took[len(took)/2].Round(100*time.Microsecond)),
+		fmt.Sprintf("%.0f/s, p50 %s, %.2f ms CPU", rate, took[len(took)/2].Round(100*time.Microsecond), 1000*(after-before)/float64(len(took))),
 		fmt.Sprintf("1/%.1f of the smaller of %.0f commits/s, %.0f HTTP/s", least/rate, commits, plain), goal)
 	return nil
 }

@@ -79,5 +79,5 @@ func fresh(ctx context.Context, dir string, hosts int) (*cloud.Cloud, error) {
 
 // say prints one figure against its limit and goal.
 func say(name, figure, against, goal string) {
-	fmt.Printf("%-34s %-26s %-44s %s\n", name, figure, against, goal)
+	fmt.Printf("%-36s %-34s %-60s %s\n", name, figure, against, goal)
 }
