@@ -67,8 +67,7 @@ install_packages() {
 	export DEBIAN_FRONTEND=noninteractive
 	{
 		"${apt[@]}" update || return
-		# Their own services stay off: the demo has a libvirt of its own.
-		RUNLEVEL=1 "${apt[@]}" install -y --no-install-recommends "${missing[@]}" || return
+		"${apt[@]}" install -y --no-install-recommends "${missing[@]}" || return
 	} >>"$state/step.log" 2>&1
 }
 

@@ -2,7 +2,9 @@ package novatest_test
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,6 +73,7 @@ func TestRealGuests(t *testing.T) {
 	part("a reboot, a stop and a start are felt", func(t *testing.T) { wantPower(t, web) })
 	part("the cloud's death is not felt", func(t *testing.T) { wantCrash(t, m, web) })
 	part("nothing is left behind", func(t *testing.T) { wantNothing(t, m, all) })
+	part("a cloud that is gone is taken down", func(t *testing.T) { wantDown(t, m, demo.boot("left", image, nil, private)) })
 }
 
 // ends checks the other direction without a floating address: web logs in for db.
@@ -215,4 +218,37 @@ func wantNothing(t *testing.T, m *machine, all []*guest) {
 	if out, err := m.libvirt.Virsh("list", "--all", "--name"); err != nil || strings.TrimSpace(out) != "" {
 		t.Errorf("libvirt still has %q, %v", out, err)
 	}
+}
+
+func wantDown(t *testing.T, m *machine, left *guest) {
+	left.await("ACTIVE")
+	if out, err := m.down(); err == nil {
+		t.Errorf("kilonova down on a cloud that runs: %s", out)
+	}
+	before := trace(t)
+	m.stop(syscall.SIGKILL)
+	if out, err := m.down(); err != nil {
+		t.Fatalf("kilonova down: %v: %s", err, out)
+	}
+	if out, err := m.libvirt.Virsh("list", "--all", "--name"); err != nil || strings.TrimSpace(out) != "" {
+		t.Errorf("libvirt still has %q, %v", out, err)
+	}
+	b, err := os.ReadFile(filepath.Join(m.dir, "secrets.json"))
+	left.check(err)
+	var secrets struct{ Node string }
+	left.check(json.Unmarshal(b, &secrets))
+	name := "kn_" + strings.ToLower(strings.TrimPrefix(secrets.Node, "node-")[:10])
+	if after := trace(t); !strings.Contains(before, name) || strings.Contains(after, name) {
+		t.Errorf("the tables %s are not there before or still there after:\n%s\n%s", name, before, after)
+	}
+}
+
+// trace lists the tables of filters on this machine.
+func trace(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("nft", "list", "tables").CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft: %v: %s", err, out)
+	}
+	return string(out)
 }

@@ -75,7 +75,7 @@ func newMachine(t *testing.T) *machine {
 	}
 	t.Cleanup(func() {
 		m.stop(syscall.SIGTERM)
-		if out, err := exec.Command(m.program, "down", "--state-dir", m.dir, "--libvirt-uri", m.libvirt.URI()).CombinedOutput(); err != nil {
+		if out, err := m.down(); err != nil {
 			t.Errorf("kilonova down: %v: %s", err, out)
 		}
 		if t.Failed() {
@@ -121,6 +121,12 @@ func (m *machine) start() {
 func (m *machine) stop(sig syscall.Signal) {
 	_ = m.proc.Process.Signal(sig)
 	_ = m.proc.Wait()
+}
+
+// down takes the cloud off the machine, when it has stopped.
+func (m *machine) down() (string, error) {
+	out, err := exec.Command(m.program, "down", "--state-dir", m.dir, "--libvirt-uri", m.libvirt.URI()).CombinedOutput()
+	return string(out), err
 }
 
 // login logs in as a cloud of clouds.yaml says.
