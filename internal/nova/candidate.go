@@ -19,6 +19,7 @@ type Candidate struct {
 	Capacity   [HostClasses]int64
 	Used       [HostClasses]int64
 	Total      [HostClasses]int64
+	Most       [HostClasses]int64 // that one server may have
 }
 
 // Free is what is left of a class.

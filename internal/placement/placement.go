@@ -38,7 +38,7 @@ type entry struct {
 	c    nova.Candidate // Used is not kept here
 	used [nova.HostClasses]atomic.Int64
 	min  [nova.HostClasses]int64
-	max  [nova.HostClasses]int64
+	step [nova.HostClasses]int64
 }
 
 // New makes the accounting; Refresh fills its index.
@@ -77,8 +77,8 @@ func newEntry(p *store.Provider) *entry {
 		if !ok {
 			continue
 		}
-		e.c.Capacity[i], e.c.Total[i] = inv.Capacity(), inv.Total
-		e.min[i], e.max[i] = inv.MinUnit, inv.MaxUnit
+		e.c.Capacity[i], e.c.Total[i], e.c.Most[i] = inv.Capacity(), inv.Total, inv.MaxUnit
+		e.min[i], e.step[i] = inv.MinUnit, max(inv.StepSize, 1)
 		e.used[i].Store(inv.Used)
 	}
 	return e
@@ -93,7 +93,7 @@ func (p *Placement) Candidates(ask [nova.HostClasses]int64, refused func(nova.Ca
 			lacks := -1
 			for i, n := range ask {
 				c.Used[i] = e.used[i].Load()
-				if n > 0 && lacks < 0 && (c.Used[i]+n > c.Capacity[i] || n < e.min[i] || n > e.max[i]) {
+				if n > 0 && lacks < 0 && !e.fits(&c, i, n) {
 					lacks = i
 				}
 			}
@@ -108,6 +108,10 @@ func (p *Placement) Candidates(ask [nova.HostClasses]int64, refused func(nova.Ca
 			}
 		}
 	}
+}
+
+func (e *entry) fits(c *nova.Candidate, class int, n int64) bool {
+	return c.Used[class]+n <= c.Capacity[class] && n >= e.min[class] && n <= c.Most[class] && n%e.step[class] == 0
 }
 
 // Claim allocates the resources of a provider to a consumer. Claiming the same again is no
@@ -131,12 +135,36 @@ func (p *Placement) Claim(ctx context.Context, c store.Consumer, provider string
 		e.add(ask, -1)
 	}
 	if errors.Is(err, store.ErrFull) {
-		if rerr := p.Refresh(ctx); rerr != nil {
+		if rerr := p.reread(ctx, provider); rerr != nil {
 			return rerr
 		}
 		return nova.Errorf(nova.Conflict, "provider %s cannot take it any more", provider)
 	}
 	return err
+}
+
+// reread brings the index up to date on one provider, and on all when that is not enough.
+func (p *Placement) reread(ctx context.Context, provider string) error {
+	var pr *store.Provider
+	err := p.store.View(ctx, func(t *store.Tx) (err error) {
+		pr, err = t.Placement().Provider(provider)
+		return err
+	})
+	if err != nil && !nova.IsNotFound(err) {
+		return err
+	}
+	e := p.index.Load().byID[provider]
+	if pr == nil || e == nil {
+		return p.Refresh(ctx)
+	}
+	now := newEntry(pr)
+	if now.c != e.c || now.min != e.min || now.step != e.step {
+		return p.Refresh(ctx)
+	}
+	for i := range e.used {
+		e.used[i].Store(now.used[i].Load())
+	}
+	return nil
 }
 
 func (e *entry) add(ask [nova.HostClasses]int64, sign int64) {

@@ -54,6 +54,7 @@ type Config struct {
 type Scheduler struct {
 	cfg   Config
 	load  sync.Mutex
+	begun atomic.Int64                            // refreshes
 	spare sync.Pool                               // of *[]weigher.Option: a decision looks at every host
 	hosts atomic.Pointer[map[string]*filter.Host] // by provider id
 }
@@ -79,6 +80,22 @@ func New(cfg Config) *Scheduler {
 func (s *Scheduler) Refresh(ctx context.Context) error {
 	s.load.Lock()
 	defer s.load.Unlock()
+	return s.refresh(ctx)
+}
+
+// refreshSince is Refresh, unless one has begun since and is over: of many servers that
+// find no host at once, one looks.
+func (s *Scheduler) refreshSince(ctx context.Context, seen int64) error {
+	s.load.Lock()
+	defer s.load.Unlock()
+	if s.begun.Load() > seen {
+		return nil
+	}
+	return s.refresh(ctx)
+}
+
+func (s *Scheduler) refresh(ctx context.Context) error {
+	s.begun.Add(1)
 	if err := s.cfg.Placement.Refresh(ctx); err != nil {
 		return fmt.Errorf("scheduler: read the providers: %w", err)
 	}
@@ -132,16 +149,20 @@ const claimTries = 20
 // When no host will do it gives nova.Invalid with the reason of each.
 func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Choice, error) {
 	spec := &filter.Spec{Server: v, Not: not, Now: s.cfg.Clock.Now(), DownAfter: s.cfg.DownAfter, Ask: ask(v.Flavor)}
-	refreshed := false
+	refreshed, begun := false, s.begun.Load()
 	for range claimTries {
 		best, ok, why := s.choose(spec)
-		if !ok {
-			if refreshed {
-				return Choice{}, noValidHost(why)
+		if !ok && refreshed {
+			// The room that it lacks may be what it holds already.
+			if at, err := s.held(ctx, v.ID); err != nil || at.Host != "" {
+				return at, err
 			}
+			return Choice{}, noValidHost(why)
+		}
+		if !ok {
 			// What we know may be old: look again before saying no.
 			refreshed = true
-			if err := s.Refresh(ctx); err != nil {
+			if err := s.refreshSince(ctx, begun); err != nil {
 				return Choice{}, err
 			}
 			continue
@@ -150,7 +171,11 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 			best.C.ProviderID, spec.Ask)
 		switch {
 		case errors.Is(err, store.ErrHeld):
-			return s.held(ctx, v.ID)
+			at, err := s.held(ctx, v.ID)
+			if err != nil || at.Host != "" {
+				return at, err
+			}
+			continue // it was released since
 		case nova.IsConflict(err):
 			continue
 		}
@@ -159,13 +184,21 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 	return Choice{}, nova.Errorf(nova.Unavailable, "server %s: lost %d claims to others", v.ID, claimTries)
 }
 
-// held answers the host of a claim that was made before, by a process that died since.
+// held answers the host of a claim that was made before, by a process that died since; no
+// host when there is none.
 func (s *Scheduler) held(ctx context.Context, serverID string) (Choice, error) {
+	begun := s.begun.Load()
 	provider, err := s.cfg.Placement.Held(ctx, serverID)
-	if err != nil {
+	if err != nil || provider == "" {
 		return Choice{}, err
 	}
 	h := (*s.hosts.Load())[provider]
+	if h == nil {
+		if err := s.refreshSince(ctx, begun); err != nil {
+			return Choice{}, err
+		}
+		h = (*s.hosts.Load())[provider]
+	}
 	if h == nil {
 		return Choice{}, nova.Errorf(nova.Unavailable, "server %s: its claim is on provider %s, which is not known yet", serverID, provider)
 	}
@@ -191,7 +224,7 @@ func (s *Scheduler) choose(spec *filter.Spec) (weigher.Option, bool, *reasons) {
 	why := &reasons{}
 	lacking := func(c nova.Candidate, class int) {
 		if hosts[c.ProviderID] != nil {
-			why.add(nova.ClassNames[class], fmt.Sprintf("%d free, %d asked", c.Free(class), spec.Ask[class]))
+			why.add(nova.ClassNames[class], lack(&c, class, spec.Ask[class]))
 		}
 	}
 	buf, _ := s.spare.Get().(*[]weigher.Option)
@@ -221,6 +254,14 @@ func (s *Scheduler) choose(spec *filter.Spec) (weigher.Option, bool, *reasons) {
 	}
 	slices.SortFunc(pass, func(a, b weigher.Option) int { return cmp.Compare(b.Weight, a.Weight) })
 	return pass[rand.IntN(n)], true, nil
+}
+
+// lack says in numbers why a class does not suffice.
+func lack(c *nova.Candidate, class int, asked int64) string {
+	if free := c.Free(class); free < asked {
+		return fmt.Sprintf("%d free, %d asked", free, asked)
+	}
+	return fmt.Sprintf("one server may have %d, %d asked", c.Most[class], asked)
 }
 
 // best is the index of the heaviest; the first of equals.
