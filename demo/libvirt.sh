@@ -21,6 +21,17 @@ for pair in run:/run/libvirt lib:/var/lib/libvirt log:/var/log/libvirt cache:/va
 done
 mkdir -p /var/log/libvirt/qemu /etc/libvirt/qemu
 
+# libvirtd looks for the user of guests before it reads that root shall be it. Where the package that adds him is not
+# installed, only this libvirt sees him.
+if ! getent passwd libvirt-qemu >/dev/null || ! getent group libvirt-qemu >/dev/null; then
+	for file in passwd group; do
+		cp "/etc/$file" "$dir/$file"
+		mount --bind "$dir/$file" "/etc/$file"
+	done
+	echo 'libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin' >>"$dir/passwd"
+	echo 'libvirt-qemu:x:64055:' >>"$dir/group"
+fi
+
 # Neither systemd nor control groups are told of these guests: both would outlive them.
 [[ ! -d /run/dbus ]] || mount -t tmpfs tmpfs /run/dbus
 umount -R -l /sys/fs/cgroup 2>/dev/null || true
