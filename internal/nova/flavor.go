@@ -38,7 +38,7 @@ type Service struct {
 	Num            int64     `json:"num"`
 	Host           string    `json:"host"`
 	Binary         string    `json:"binary"` // nova-compute, nova-conductor …
-	Zone           string    `json:"zone"`
+	Zone           string    `json:"zone"`   // of the host; written by the room of aggregates once the service is known
 	Disabled       bool      `json:"disabled,omitempty"`
 	DisabledReason string    `json:"disabled_reason,omitempty"`
 	ForcedDown     bool      `json:"forced_down,omitempty"`

@@ -3,7 +3,7 @@
 //
 // A service exists as long as its process reports in or nobody has deleted it. Whether it
 // is up follows from its last sign of life, never from something written. A compute service
-// and what hangs on it (its hypervisors, their inventories) go together, and not while
+// and what hangs on it (its hypervisors, their inventories, its places in aggregates) go together, and not while
 // servers live there.
 //
 // Layer 3: room; talks to seams, never to drivers.
@@ -110,6 +110,9 @@ func (r *Room) Delete(ctx context.Context, which func(*nova.Service) bool, asked
 		}
 		if all[at].Binary == Compute {
 			if err := forget(t, all[at].Host); err != nil {
+				return err
+			}
+			if err := t.Aggregates().Forget(all[at].Host); err != nil {
 				return err
 			}
 		}

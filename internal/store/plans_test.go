@@ -53,6 +53,7 @@ func (c scribed) Prepare(text string) (driver.Stmt, error) {
 // whole are the statements that read a whole table, with the reason.
 var whole = map[string]string{
 	"FROM flavors ORDER BY id":                "there are few flavors, and every list reads all",
+	"FROM aggregates ORDER BY num":            "there are few aggregates, and every change looks at all",
 	"FROM services ORDER BY host":             "read once a refresh for all servers",
 	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
 	"FROM inventories":                        "read once a refresh for all servers",
@@ -193,6 +194,9 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(lost(t.Flavors().Change("1", func(*nova.Flavor) error { return nil })))
 		must(t.Flavors().Delete("1"))
 		must(t.Keypairs().Delete("u", "k"))
+		must(t.Aggregates().Insert(&nova.Aggregate{ID: "1", Num: 1, Hosts: []string{"h"}}))
+		must(t.Aggregates().Forget("h"))
+		must(t.Aggregates().Delete(1))
 		return nil
 	}))
 	must(s.View(ctx, func(t *store.Tx) error {
@@ -226,6 +230,8 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(err)
 		must(lost(t.Services().All()))
 		must(lost(t.Hypervisors().All()))
+		must(lost(t.Aggregates().All()))
+		must(lost(t.Aggregates().Get(1)))
 		must(lost(t.Services().OnHosts("nova-compute", []string{"h"})))
 		must(lost(t.Hypervisors().Get("1")))
 		must(lost(t.Hypervisors().ByNum(1)))

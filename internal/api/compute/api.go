@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kilonova/kilonova/internal/aggregate"
 	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/flavor"
@@ -81,9 +82,10 @@ type API struct {
 	pages      sync.Pool // of *[]byte, in which long lists are written
 	hostStates hostStates
 
-	flavors  *flavor.Room
-	keypairs *keypair.Room
-	services *service.Room
+	aggregates *aggregate.Room
+	flavors    *flavor.Room
+	keypairs   *keypair.Room
+	services   *service.Room
 }
 
 type showRule struct {
@@ -98,7 +100,7 @@ func New(cfg Config) (*API, error) {
 	a.pages.New = func() any { return new([]byte) }
 	a.live = liveAddresses{ports: cfg.Networks, clock: cfg.Clock, log: cfg.Log}
 	a.flavors, a.keypairs = flavor.New(cfg.Store), keypair.New(cfg.Store, cfg.limits().KeyPairs)
-	a.services = service.New(cfg.Store)
+	a.services, a.aggregates = service.New(cfg.Store), aggregate.New(cfg.Store, cfg.Settings.DefaultZone)
 	for _, f := range microversion.ShowFlags {
 		if f.Rule != "" {
 			a.show = append(a.show, showRule{f.Flag, cfg.Policy.Handle(f.Rule)})

@@ -83,6 +83,7 @@ var extensions = []extension{
 	{"OS-SCH-HNT", "SchedulerHints", "Hints to the scheduler."},
 	{"OS-SRV-USG", "ServerUsage", "When a server was launched and ended."},
 	{"os-access-ips", "AccessIPs", "Addresses to reach a server by."},
+	{"os-aggregates", "Aggregates", "Groups of hosts."},
 	{"os-availability-zone", "AvailabilityZone", "Availability zones."},
 	{"os-config-drive", "ConfigDrive", "A drive with a server's metadata."},
 	{"os-console-output", "ConsoleOutput", "What a server wrote to its console."},

@@ -24,6 +24,7 @@ func (a *API) Routes() []Route {
 		a.zoneRoutes(),
 		a.serviceRoutes(),
 		a.hypervisorRoutes(),
+		a.aggregateRoutes(),
 		a.extensionRoutes(),
 	)
 }

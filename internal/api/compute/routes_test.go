@@ -49,7 +49,7 @@ func TestEveryRouteAsksARuleThatExists(t *testing.T) {
 			t.Errorf("%s %s asks %q, which is no rule", r.Method, r.Path, r.Rule)
 		}
 	}
-	for _, act := range slices.Concat(serverActions(), flavorActions()) {
+	for _, act := range slices.Concat(serverActions(), flavorActions(), aggregateActions()) {
 		if !a.cfg.Policy.Has(act.Rule) {
 			t.Errorf("action %s asks %q, which is no rule", act.Name, act.Rule)
 		}
@@ -84,6 +84,9 @@ func TestRoutesHaveNovasVersions(t *testing.T) {
 	}
 	for _, act := range flavorActions() {
 		ours["POST /flavors/{}/action "+act.Name] = "," + orAll(act.Versions)
+	}
+	for _, act := range aggregateActions() {
+		ours["POST /os-aggregates/{}/action "+act.Name] = "," + orAll(act.Versions)
 	}
 	for key, text := range ours {
 		if strings.HasSuffix(key, "/action ") {

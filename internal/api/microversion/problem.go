@@ -20,6 +20,11 @@ func (r *Rejection) Error() string { return r.Msg }
 // Reject makes a Rejection for a DecodeMV or ValidateMV method.
 func Reject(format string, args ...any) error { return &Rejection{fmt.Sprintf(format, args...)} }
 
+// RejectAny is the Rejection of a value that has none of the shapes that it may have.
+func RejectAny(raw []byte) error {
+	return Reject("%s is not valid under any of the given schemas", pyRepr(trim(raw)))
+}
+
 // step is a key or an index on the way to a value.
 type step struct {
 	key   string

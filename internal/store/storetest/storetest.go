@@ -50,6 +50,8 @@ func Exercise(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 		{"keypairs belong to their user", keypairs},
 		{"services are one for a host and binary", services},
 		{"a hypervisor keeps its id", hypervisors},
+		{"aggregates are found, changed and unique", aggregates},
+		{"changes of aggregates take turns", aggregateTurns},
 		{"the last units go to exactly as many as fit", placementRace},
 		{"freeing twice at once frees once", placementFreeTwice},
 		{"a claim may be repeated, not changed", placementRepeat},
