@@ -121,8 +121,11 @@ func compare(f store.Facts, ports []desired.Port, guests map[string][]virt.State
 		say("project %s: its usage is not the sum of its servers", id)
 	}
 	for _, p := range ports {
-		if s := servers[p.DeviceID]; s == nil || s.Host == "" {
+		switch s := servers[p.DeviceID]; {
+		case s == nil || s.Host == "":
 			say("port %s belongs to server %s, which is not there", p.ID, p.DeviceID)
+		case p.Host != "" && p.Host != s.Host:
+			say("port %s is bound to host %s, but its server %s is on host %s", p.ID, p.Host, s.ID, s.Host)
 		}
 	}
 	wished := map[string]bool{}
@@ -136,18 +139,24 @@ func compare(f store.Facts, ports []desired.Port, guests map[string][]virt.State
 			say("host %s owes its wish for server %s", w.Host, w.ServerID)
 		}
 	}
-	there := map[string]bool{}
+	there := map[string]virt.Power{}
 	for host, list := range guests {
 		for _, g := range list {
-			there[host+"/"+g.ID] = true
+			there[host+"/"+g.ID] = g.Power
 			if !wished[host+"/"+g.ID] {
 				say("guest %s on host %s has no server", g.ID, host)
 			}
 		}
 	}
 	for _, s := range f.Servers {
-		if s.VM == nova.Active && !there[s.Host+"/"+s.ID] {
+		p, ok := there[s.Host+"/"+s.ID]
+		switch {
+		case s.VM == nova.Active && !ok:
 			say("server %s is active, but host %s has no guest of it", s.ID, s.Host)
+		case s.VM == nova.Active && p != nova.Running:
+			say("server %s is active, but its guest on host %s has power state %d", s.ID, s.Host, p)
+		case s.VM == nova.Stopped && p == nova.Running:
+			say("server %s is stopped, but its guest on host %s runs", s.ID, s.Host)
 		}
 	}
 	slices.Sort(out)
