@@ -152,6 +152,9 @@ func TestPartitionsAreSeen(t *testing.T) {
 
 // TestWhatQemuMakesIsUnderstood asks qemu-img for one image of every kind that it makes.
 func TestWhatQemuMakesIsUnderstood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long; make test runs it")
+	}
 	tool, err := exec.LookPath("qemu-img")
 	if err != nil {
 		t.Skip("qemu-img is not installed")

@@ -9,9 +9,5 @@ import (
 )
 
 func TestEveryDatabasePassesTheExam(t *testing.T) {
-	for _, name := range dbtest.Names {
-		t.Run(name, func(t *testing.T) {
-			storetest.Exercise(t, func(t *testing.T) *sqldb.DB { return dbtest.Open(t, dbtest.URL(t, name)) })
-		})
-	}
+	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) { storetest.Exercise(t, db) })
 }

@@ -65,6 +65,9 @@ func movedState() desired.State {
 // nothing to a network, to another one, and back to nothing. A successor that remembers
 // nothing must bring the host to exactly what is desired.
 func TestEveryDeathIsRepairedByTheNextPass(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long; make test runs it")
+	}
 	needNetwork(t)
 	before := snapshotOfHost(t)
 	cfg := Config{Instance: "test", Host: testHost}

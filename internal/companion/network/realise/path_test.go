@@ -363,6 +363,9 @@ func (g guest) get(url string, forged ...string) (int, string) {
 }
 
 func TestMetadataKnowsTheGuestByItsPort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long; make test runs it")
+	}
 	nova := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, strings.Join([]string{r.URL.Path, r.Header.Get("X-Instance-ID"), r.Header.Get("X-Tenant-ID"),
 			r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Instance-ID-Signature"), r.Header.Get("Forwarded")}, " "))

@@ -23,6 +23,9 @@ func openState() desired.State {
 }
 
 func TestAGuestSpeaksOnlyAsItself(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long; make test runs it")
+	}
 	c := newCloud(t, openState(), Config{})
 	c.pass()
 	one, two := plugA(t, 1), plugA(t, 2)
@@ -82,6 +85,9 @@ func TestAGuestSpeaksOnlyAsItself(t *testing.T) {
 }
 
 func TestAStrangerOnABridgeSpeaksToNobody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long; make test runs it")
+	}
 	c := newCloud(t, openState(), Config{})
 	c.pass()
 	one := plugA(t, 1)

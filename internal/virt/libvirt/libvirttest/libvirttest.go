@@ -87,6 +87,9 @@ func StartWith(t testing.TB, qemuConf string) *Daemon {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: a libvirt of our own needs root")
 	}
+	if testing.Short() {
+		t.Skip("long; make test runs it")
+	}
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
 			t.Skipf("SKIPPED: %s is not installed: apt-get install libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils", p)
