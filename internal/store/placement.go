@@ -302,6 +302,25 @@ func (q Placement) Consumers() ([]string, error) {
 	return Servers{q.Tx}.ids("SELECT id FROM consumers")
 }
 
+// Orphans lists consumers without a living server, on which no operation is under way or
+// stuck.
+func (q Placement) Orphans(limit int) ([]string, error) {
+	return Servers{q.Tx}.ids(orphans+" LIMIT ?", limit)
+}
+
+// FreeOrphan frees a consumer if it is an orphan still.
+func (q Placement) FreeOrphan(id string) (freed bool, err error) {
+	still, err := Servers{q.Tx}.ids(orphans+" AND c.id=?", id)
+	if err != nil || len(still) == 0 {
+		return false, err
+	}
+	had, err := q.Free(id)
+	return had != nil, err
+}
+
+const orphans = `SELECT c.id FROM consumers c LEFT JOIN servers v ON v.id=c.id AND v.deleted=0 WHERE v.id IS NULL
+	AND NOT EXISTS(SELECT 1 FROM sagas g WHERE g.subject=c.id AND (g.active=1 OR g.phase='stuck'))`
+
 // ProjectUsage sums what a project's consumers hold, by class, and counts them.
 func (q Placement) ProjectUsage(project string) (servers int64, used map[string]int64, err error) {
 	used = map[string]int64{}

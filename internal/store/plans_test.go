@@ -58,6 +58,7 @@ var whole = map[string]string{
 	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
 	"FROM inventories":                        "read once a refresh for all servers",
 	"traits FROM providers":                   "read once a refresh for all servers",
+	"LEFT JOIN servers v":                     "the loop that looks for orphans, every ten minutes",
 	"SELECT id FROM consumers":                "the check of the whole",
 	"FROM consumers c LEFT JOIN":              "the check of the whole",
 	"SELECT server_id, host, pending FROM":    "the check of the whole",
@@ -182,6 +183,7 @@ func readEverything(t *testing.T, s *store.Store) {
 		}
 		must(lost(t.Placement().Allocate(store.Consumer{ID: "c"}, "1", map[string]int64{"A": 1})))
 		must(lost(t.Placement().Free("c")))
+		must(lost(t.Placement().FreeOrphan("c")))
 		must(t.Placement().DeleteProvider("1"))
 		must(lost(t.Services().Ensure(nova.Service{ID: "1", Host: "h", Binary: "nova-compute"})))
 		must(t.Services().Seen([]string{"1"}, now))
@@ -218,6 +220,8 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(lost(t.Sagas().Active("s")))
 		must(lost(t.Sagas().InPhase(saga.Stuck, 1)))
 		must(lost(t.Sagas().Running(1)))
+		must(lost(t.Sagas().Counts()))
+		must(lost(t.Placement().Orphans(1)))
 		must(lost(t.Wishes().All("h")))
 		must(lost(t.Wishes().Owed("h", nil)))
 		must(lost(t.Wishes().HostsOf("s")))

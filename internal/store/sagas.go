@@ -67,6 +67,20 @@ func (q Sagas) Running(limit int) ([]saga.Record, error) {
 	return q.list("SELECT "+sagaColumns+" FROM sagas WHERE active=1 ORDER BY created_at LIMIT ?", limit)
 }
 
+// SagaCounts are how many operations are under way, how many of these are past their
+// deadline, and how many are stuck.
+type SagaCounts struct{ Active, PastDeadline, Stuck int64 }
+
+// Counts counts them along indexes: its cost is what it counts.
+func (q Sagas) Counts() (n SagaCounts, err error) {
+	err = q.t.Row(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN deadline>0 AND deadline<? THEN 1 ELSE 0 END), 0)
+		FROM sagas WHERE active=1`, []any{micros(q.Now())}, &n.Active, &n.PastDeadline)
+	if err == nil {
+		err = q.t.Row("SELECT COUNT(*) FROM sagas WHERE phase='stuck'", nil, &n.Stuck)
+	}
+	return n, err
+}
+
 // Cancel asks the record to unwind at its next step; at rest already is no error.
 func (q Sagas) Cancel(id string) error {
 	_, err := q.t.Exec("UPDATE sagas SET cancel=1, rev=rev+1, not_before=0 WHERE id=? AND active=1", id)

@@ -247,11 +247,12 @@ func (q Servers) recount(old, now *nova.Server) error {
 	return q.count(now, 1)
 }
 
-// Purge removes the rows, and the history, of servers that were deleted before the time
-// given.
+// Purge removes the rows, and the finished history, of at most limit servers that were
+// deleted before the time given. It visits only what was created before that time. What is
+// stuck is not finished: its record stays, for people.
 func (q Servers) Purge(before time.Time, limit int) (int, error) {
-	ids, err := q.ids("SELECT id FROM servers WHERE deleted=1 AND updated_at<? LIMIT ?",
-		micros(before), limit)
+	ids, err := q.ids(`SELECT id FROM servers WHERE deleted=1 AND created_at<? AND updated_at<?
+		ORDER BY created_at, num LIMIT ?`, micros(before), micros(before), limit)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
@@ -259,7 +260,7 @@ func (q Servers) Purge(before time.Time, limit int) (int, error) {
 		if _, err := q.t.Exec("DELETE FROM servers WHERE id IN ("+marks+") AND deleted=1", args...); err != nil {
 			return err
 		}
-		_, err := q.t.Exec("DELETE FROM sagas WHERE subject IN ("+marks+") AND active=0", args...)
+		_, err := q.t.Exec("DELETE FROM sagas WHERE subject IN ("+marks+") AND active=0 AND phase<>'stuck'", args...)
 		return err
 	})
 }

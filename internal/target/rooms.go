@@ -14,6 +14,7 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/policy"
+	"github.com/kilonova/kilonova/internal/reconcile"
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/server"
 	"github.com/kilonova/kilonova/internal/store"
@@ -26,6 +27,7 @@ type rooms struct {
 	conductor *conductor.Conductor
 	metadata  *metadata.Room
 	hosts     *hosts
+	policy    *policy.Enforcer
 }
 
 // Settings are the options of nova.conf that this release honours.
@@ -34,6 +36,7 @@ type Settings struct {
 	Limits   server.Limits
 	Metadata metadata.Settings
 	Guests   edge.Settings
+	Upkeep   UpkeepSettings
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
 	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`
@@ -62,18 +65,7 @@ func startScheduler(ctx context.Context, c *Cloud) error {
 		Store: c.store, Placement: c.placement, Clock: c.opt.Clock,
 		DownAfter: time.Duration(c.opt.Settings.API.DownAfter) * time.Second, SubsetSize: c.opt.Settings.SubsetSize,
 	})
-	c.run("scheduler", func(ctx context.Context) error {
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-c.opt.Clock.After(refreshEvery):
-			}
-			if err := c.scheduler.Refresh(ctx); err != nil && ctx.Err() == nil {
-				c.opt.Log.Warn("scheduler: refresh", "error", err)
-			}
-		}
-	})
+	c.loop(reconcile.Task{Name: "scheduler refresh", Every: refreshEvery, Do: done(c.scheduler.Refresh)})
 	return c.scheduler.Refresh(ctx)
 }
 
@@ -119,19 +111,16 @@ func (c *Cloud) reportIn(ctx context.Context, binary string) error {
 	if err := beat(ctx); err != nil {
 		return err
 	}
-	c.run(binary, func(ctx context.Context) error {
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-c.opt.Clock.After(10 * time.Second):
-			}
-			if err := beat(ctx); err != nil && ctx.Err() == nil {
-				c.opt.Log.Warn("sign of life", "service", binary, "error", err)
-			}
-		}
-	})
+	c.loop(reconcile.Task{Name: "sign of life of " + binary, Every: beatEvery, Do: done(beat)})
 	return nil
+}
+
+// beatEvery is the time between two signs of life of a control service.
+const beatEvery = 10 * time.Second
+
+// done makes a loop's task of what has no figures to tell.
+func done(fn func(context.Context) error) func(context.Context) (reconcile.Status, error) {
+	return func(ctx context.Context) (reconcile.Status, error) { return reconcile.Status{}, fn(ctx) }
 }
 
 func startAPI(ctx context.Context, c *Cloud) error {
@@ -142,6 +131,7 @@ func startAPI(ctx context.Context, c *Cloud) error {
 	if err != nil {
 		return err
 	}
+	c.policy = rules
 	if err := rules.Load(append([]string{c.opt.Settings.PolicyFile}, c.opt.Settings.PolicyDirs...)...); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/reconcile"
 )
 
 // Options are the command line of a target.
@@ -63,7 +64,8 @@ var modules = []module{
 	{"compute", needs("conductor", "image", "metadata"), startCompute},
 	{"api", needs("conductor", "compute", "keystone", "image", "network"), startAPI},
 	{"datapath", needs("network", "metadata"), startDatapath},
-	{"up", needs("identity", "image", "network", "placement", "scheduler", "conductor", "compute", "api", "metadata", "datapath"), announce},
+	{"upkeep", needs("store", "placement", "compute", "api"), startUpkeep},
+	{"up", needs("identity", "image", "network", "placement", "scheduler", "conductor", "compute", "api", "metadata", "datapath", "upkeep"), announce},
 }
 
 // Cloud is what the modules of one process share: each field is set by one module and read
@@ -74,6 +76,8 @@ type Cloud struct {
 	floor
 	companions
 	rooms
+	tasks []reconcile.Task
+	loops *reconcile.Loops
 
 	// life of everything that runs on
 	ctx    context.Context
@@ -101,6 +105,7 @@ func Start(ctx context.Context, name string, opt Options) (*Cloud, error) {
 			return nil, errors.Join(err, c.Stop())
 		}
 	}
+	c.runLoops()
 	return c, nil
 }
 
