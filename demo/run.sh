@@ -146,7 +146,9 @@ make_floating_ip() {
 	local port
 	[[ ! -s $state/address ]] || { address=$(cat "$state/address") && return; }
 	port=$(os port list --server $name -f value -c id)
-	address=$(os floating ip list --port "$port" -f value -c "Floating IP Address")
+	address=
+	[[ ! -e $state/made/address.begun ]] || address=$(os floating ip list --port "$port" -f value -c "Floating IP Address")
+	touch "$state/made/address.begun"
 	[[ -n $address ]] || address=$(os floating ip create --port "$port" public -f value -c floating_ip_address)
 	echo "$address" >"$state/address"
 }
