@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Errors of ReadBody and CheckJSON. Each service words them for its clients.
@@ -14,6 +16,7 @@ var (
 	ErrTooLarge = errors.New("the request body is too large")
 	ErrTooDeep  = errors.New("the request body is nested too deeply")
 	ErrBadJSON  = errors.New("the request body is not valid JSON")
+	ErrBroken   = errors.New("the request body could not be read")
 )
 
 // MaxDepth is how deep JSON that we accept may nest; the deepest document of any API
@@ -31,8 +34,8 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 		buf.Grow(int(r.ContentLength) + 1)
 	}
 	n, err := io.Copy(&buf, io.LimitReader(r.Body, limit+1))
-	if err != nil {
-		return nil, err
+	if err != nil { // the client has gone, or sent chunks that are none
+		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	if n > limit {
 		return nil, ErrTooLarge
@@ -40,8 +43,9 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// CheckJSON refuses what a decoder should never see: invalid JSON and nesting beyond
-// MaxDepth. It allocates nothing.
+// CheckJSON refuses what a decoder should never see: invalid JSON, nesting beyond
+// MaxDepth, and text that is not UTF-8, which the decoder would quietly replace. It
+// allocates nothing.
 func CheckJSON(b []byte) error {
 	depth, inString := 0, false
 	for i := 0; i < len(b); i++ {
@@ -63,7 +67,7 @@ func CheckJSON(b []byte) error {
 			depth--
 		}
 	}
-	if !json.Valid(b) {
+	if !utf8.Valid(b) || !json.Valid(b) {
 		return ErrBadJSON
 	}
 	return nil

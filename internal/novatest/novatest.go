@@ -48,6 +48,9 @@ func Database(url string) Option { return func(o *target.Options) { o.Database =
 // Bus sets the bus's URL.
 func Bus(url string) Option { return func(o *target.Options) { o.Bus = url } }
 
+// Log sets where the cloud logs; by default warnings go to the test's output.
+func Log(l *slog.Logger) Option { return func(o *target.Options) { o.Log = l } }
+
 // Setting sets a line of nova.conf, such as "quota.instances=2".
 func Setting(t testing.TB, lines string) Option {
 	return func(o *target.Options) {

@@ -197,7 +197,9 @@ func (f *search) run(servers store.Servers) ([]*nova.Server, error) {
 	var after *nova.Server
 	if f.marker != "" {
 		var err error
-		if after, err = servers.Get(f.marker); nova.IsNotFound(err) {
+		after, err = servers.Get(f.marker)
+		// A stranger's server is not there: the order of a list would tell of it.
+		if nova.IsNotFound(err) || err == nil && f.scope.ProjectID != "" && after.ProjectID != f.scope.ProjectID {
 			return nil, nova.Errorf(nova.Invalid, "marker [%s] not found", f.marker)
 		} else if err != nil {
 			return nil, err

@@ -162,6 +162,7 @@ func TestRefusalsAreInNovasWords(t *testing.T) {
 		{"member", 38, "GET /v2.1/servers?all_tenants=1", "", 403, "get_all_tenants"},
 		{"admin", 38, "GET /v2.1/servers?all_tenants=maybe", "", 400, "Unrecognized value 'maybe'"},
 		{"member", 38, "GET /v2.1/servers?marker=x", "", 400, "marker [x] not found"},
+		{"other", 38, "GET /v2.1/servers?marker=" + s.ID, "", 400, "not found"},
 		{"member", 38, "GET /v2.1/servers?name=%5B", "", 400, "is not a 'regex'"},
 		{"member", 38, "GET /v2.1/servers?limit=-1", "", 400, "Invalid input for query parameters limit"},
 		{"member", 75, "GET /v2.1/servers?foo=1", "", 400, "Additional properties"},

@@ -49,6 +49,8 @@ func asFault(err error) *fault {
 	switch {
 	case errors.Is(err, httpd.ErrTooLarge):
 		return &fault{http.StatusRequestEntityTooLarge, "The request body is too large."}
+	case errors.Is(err, httpd.ErrBroken):
+		return &fault{http.StatusBadRequest, "The request body could not be read."}
 	case errors.Is(err, httpd.ErrTooDeep), errors.Is(err, httpd.ErrBadJSON):
 		return &fault{http.StatusBadRequest, "Malformed JSON in request body."}
 	}

@@ -2,6 +2,7 @@ package image
 
 import (
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -43,9 +44,22 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, faultf(http.StatusNotFound, "The resource could not be found."))
 	})
-	return httpd.Wrap(mux, s.cfg.Log, func(w http.ResponseWriter, r *http.Request) {
+	return httpd.Wrap(s.plain(mux), s.cfg.Log, func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, nova.Errorf(nova.Internal, "panic"))
 	}, "x-openstack-request-id")
+}
+
+// plain finds nothing below paths with empty or dotted segments, where a mux would send the
+// client elsewhere.
+func (s *Server) plain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := r.URL.EscapedPath()
+		if clean := path.Clean(p); clean != p && clean+"/" != p {
+			s.fail(w, r, faultf(http.StatusNotFound, "The resource could not be found."))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // guard finds the method, asks who is there, and renders what goes wrong.

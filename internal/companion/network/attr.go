@@ -67,7 +67,7 @@ func (k *kind) accept(who caller, verb verbs, body map[string]any) (input, error
 	var unknown []string
 	for name, v := range body {
 		if name == "tenant_id" {
-			if p, ok := body["project_id"]; ok && p != v {
+			if p, ok := body["project_id"]; ok && !sameText(p, v) {
 				return nil, badRequest("'project_id' and 'tenant_id' do not match")
 			}
 			name = "project_id"
@@ -110,6 +110,14 @@ func (k *kind) accept(who caller, verb verbs, body map[string]any) (input, error
 		}
 	}
 	return in, nil
+}
+
+// sameText says whether both are texts, and equal. Other values have no project, and lists
+// cannot be compared.
+func sameText(a, b any) bool {
+	s, ok := a.(string)
+	t, also := b.(string)
+	return ok && also && s == t
 }
 
 // standard are the attributes that every kind has.

@@ -22,7 +22,7 @@ func text(most int) check {
 		s, ok := v.(string)
 		switch {
 		case !ok:
-			return nil, fmt.Sprintf("'%v' is not a valid string.", v)
+			return nil, fmt.Sprintf("'%s' is not a valid string.", said(v))
 		case utf8.RuneCountInString(s) > most:
 			return nil, fmt.Sprintf("'%s' exceeds maximum length of %d.", clip(s), most)
 		case strings.ContainsRune(s, 0):
@@ -39,6 +39,18 @@ func clip(s string) string {
 	return s
 }
 
+// said is a value as the client wrote it, as far as it is worth repeating.
+func said(v any) string {
+	if s, ok := v.(string); ok {
+		return clip(s)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "the value"
+	}
+	return clip(string(b))
+}
+
 var truths = map[string]bool{"true": true, "1": true, "false": false, "0": false}
 
 func boolean(v any) (any, string) {
@@ -50,7 +62,7 @@ func boolean(v any) (any, string) {
 			return b, ""
 		}
 	}
-	return nil, fmt.Sprintf("'%s' cannot be converted to boolean.", clip(fmt.Sprint(v)))
+	return nil, fmt.Sprintf("'%s' cannot be converted to boolean.", said(v))
 }
 
 // integer accepts numbers and their decimal text, as Neutron does.
@@ -63,7 +75,7 @@ func integer(least, most int) check {
 		case string:
 			s = n
 		default:
-			return nil, fmt.Sprintf("'%v' is not an integer.", v)
+			return nil, fmt.Sprintf("'%s' is not an integer.", said(v))
 		}
 		n, err := strconv.Atoi(s)
 		switch {
@@ -86,7 +98,7 @@ func isUUID(s string) bool {
 func anUUID(v any) (any, string) {
 	s, ok := v.(string)
 	if !ok || !isUUID(s) {
-		return nil, fmt.Sprintf("'%s' is not a valid UUID.", clip(fmt.Sprint(v)))
+		return nil, fmt.Sprintf("'%s' is not a valid UUID.", said(v))
 	}
 	return strings.ToLower(s), ""
 }
@@ -123,7 +135,7 @@ func oneOf(words ...string) check {
 		if s, ok := v.(string); ok && slices.Contains(words, s) {
 			return s, ""
 		}
-		return nil, fmt.Sprintf("'%s' is not in ['%s'].", clip(fmt.Sprint(v)), strings.Join(words, "', '"))
+		return nil, fmt.Sprintf("'%s' is not in ['%s'].", said(v), strings.Join(words, "', '"))
 	}
 }
 
@@ -132,7 +144,7 @@ func list(most int, c check) check {
 	return func(v any) (any, string) {
 		in, ok := v.([]any)
 		if !ok {
-			return nil, fmt.Sprintf("'%s' is not a list.", clip(fmt.Sprint(v)))
+			return nil, fmt.Sprintf("'%s' is not a list.", said(v))
 		}
 		if len(in) > most {
 			return nil, fmt.Sprintf("A list of %d elements is longer than %d.", len(in), most)
@@ -159,7 +171,7 @@ func set(most int, c check) check {
 		seen := map[any]bool{}
 		for _, e := range clean.([]any) {
 			if seen[e] {
-				return nil, fmt.Sprintf("Duplicate items in the list: '%v'.", e)
+				return nil, fmt.Sprintf("Duplicate items in the list: '%s'.", said(e))
 			}
 			seen[e] = true
 		}
@@ -172,7 +184,7 @@ func object(keys map[string]check, need ...string) check {
 	return func(v any) (any, string) {
 		in, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Sprintf("'%s' is not a dictionary.", clip(fmt.Sprint(v)))
+			return nil, fmt.Sprintf("'%s' is not a dictionary.", said(v))
 		}
 		for _, k := range need {
 			if _, ok := in[k]; !ok {
@@ -199,7 +211,7 @@ func object(keys map[string]check, need ...string) check {
 func freeform(v any) (any, string) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Sprintf("'%s' is not a dictionary.", clip(fmt.Sprint(v)))
+		return nil, fmt.Sprintf("'%s' is not a dictionary.", said(v))
 	}
 	b, err := json.Marshal(m)
 	if err != nil || len(b) > 4095 {
@@ -207,6 +219,10 @@ func freeform(v any) (any, string) {
 	}
 	if strings.Contains(string(b), `\u0000`) {
 		return nil, "The dictionary contains a null character."
+	}
+	var kept map[string]any
+	if json.Unmarshal(b, &kept) != nil {
+		return nil, "The dictionary contains a number that is out of range."
 	}
 	return m, ""
 }
@@ -216,7 +232,7 @@ func address(v any) (any, string) {
 	s, _ := v.(string)
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" {
-		return nil, fmt.Sprintf("'%s' is not a valid IP address.", clip(fmt.Sprint(v)))
+		return nil, fmt.Sprintf("'%s' is not a valid IP address.", said(v))
 	}
 	return a.Unmap().String(), ""
 }
@@ -226,7 +242,7 @@ func subnetCIDR(v any) (any, string) {
 	s, _ := v.(string)
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
-		return nil, fmt.Sprintf("'%s' is not a valid IP subnet.", clip(fmt.Sprint(v)))
+		return nil, fmt.Sprintf("'%s' is not a valid IP subnet.", said(v))
 	}
 	if p != p.Masked() {
 		return nil, fmt.Sprintf("'%s' isn't a recognized IP subnet cidr, '%s' is recommended.", s, p.Masked())
@@ -242,7 +258,7 @@ func addressOrCIDR(v any) (any, string) {
 	s, _ := v.(string)
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
-		return nil, fmt.Sprintf("'%s' is neither a valid IP address, nor is it a valid IP subnet.", clip(fmt.Sprint(v)))
+		return nil, fmt.Sprintf("'%s' is neither a valid IP address, nor is it a valid IP subnet.", said(v))
 	}
 	return p.Masked().String(), ""
 }
@@ -252,7 +268,7 @@ var macText = regexp.MustCompile(`^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$`)
 func mac(v any) (any, string) {
 	s, _ := v.(string)
 	if !macText.MatchString(s) || s == "00:00:00:00:00:00" {
-		return nil, fmt.Sprintf("'%s' is not a valid MAC address.", clip(fmt.Sprint(v)))
+		return nil, fmt.Sprintf("'%s' is not a valid MAC address.", said(v))
 	}
 	return strings.ToLower(strings.ReplaceAll(s, "-", ":")), ""
 }
@@ -262,7 +278,7 @@ var dnsText = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)
 func dnsName(v any) (any, string) {
 	s, ok := v.(string)
 	if !ok || len(s) > 255 || s != "" && !dnsText.MatchString(s) {
-		return nil, fmt.Sprintf("'%s' not a valid PQDN or FQDN.", clip(fmt.Sprint(v)))
+		return nil, fmt.Sprintf("'%s' not a valid PQDN or FQDN.", said(v))
 	}
 	return strings.ToLower(s), ""
 }

@@ -59,7 +59,7 @@ func ethertype(v any) (any, string) {
 			return e, ""
 		}
 	}
-	return nil, fmt.Sprintf("'%s' is not in ['IPv4', 'IPv6'].", clip(fmt.Sprint(v)))
+	return nil, fmt.Sprintf("'%s' is not in ['IPv4', 'IPv6'].", said(v))
 }
 
 // protocols are the names that Neutron knows.
@@ -72,7 +72,7 @@ var numbered = map[string]string{"1": "icmp", "6": "tcp", "17": "udp", "33": "dc
 	"132": "sctp", "136": "udplite", "ipv6-icmp": "icmpv6"}
 
 func protocol(v any) (any, string) {
-	s := strings.ToLower(fmt.Sprint(v))
+	s := strings.ToLower(said(v))
 	if s == "any" {
 		return nil, ""
 	}
