@@ -101,7 +101,8 @@ func (w world) forms() []form {
 		{networkSvc, "/v2.0/security-groups", `{"security_group":{"name":"g","description":"d","stateful":true}}`},
 		{networkSvc, "/v2.0/security-group-rules", `{"security_group_rule":{"security_group_id":"` + w.group + `","direction":"ingress","ethertype":"IPv4","protocol":"udp","port_range_min":1,"port_range_max":2,
 			"remote_ip_prefix":"10.0.0.0/8","remote_group_id":null,"description":"d"}}`},
-		{identitySvc, "/v3/users", `{"user":{"name":"u","description":"d","default_project_id":"` + w.project + `","enabled":true,"password":"p","domain_id":"default","options":{"lock_password":true},"email":"a@b"}}`},
+		{identitySvc, "/v3/users", `{"user":{"name":"u","description":"d","default_project_id":"` + w.project + `","enabled":true,"domain_id":"default","options":{"lock_password":true},"email":"a@b"}}`},
+		{identitySvc, "/v3/users", `{"user":{"password":"p"}}`}, // alone, for a password costs its hash
 		{identitySvc, "/v3/projects", `{"project":{"name":"p","description":"d","enabled":true,"is_domain":false,"domain_id":"default","parent_id":"default","tags":["t"],"options":{"immutable":false}}}`},
 		{identitySvc, "/v3/auth/tokens", `{"auth":{"identity":{"methods":["token"],"password":{"user":{"id":"x","name":"nobody","domain":{"id":"default","name":"Default"},"password":"wrong"}},"token":{"id":"x"},
 			"application_credential":{"id":"x","name":"n","secret":"s","user":{"id":"x"}}},"scope":{"project":{"id":"x","name":"n","domain":{"id":"default"}}}}}`},

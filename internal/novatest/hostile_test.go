@@ -388,8 +388,11 @@ func (a *attacker) remove(was, now census) {
 			if was[c.path][id] {
 				continue
 			}
-			if c.key == "projects" {
+			switch c.key { // some protect themselves
+			case "projects":
 				a.ask(c.service, "PATCH", c.path+"/"+id, `{"project":{"options":{"immutable":null}}}`)
+			case "images":
+				a.ask(c.service, "PATCH", c.path+"/"+id, `[{"op":"replace","path":"/protected","value":false}]`, "Content-Type: application/openstack-images-v2.1-json-patch")
 			}
 			a.ask(c.service, "DELETE", c.path+"/"+url.PathEscape(id), "")
 			if c.key == "servers" {
