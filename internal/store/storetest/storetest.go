@@ -19,10 +19,37 @@ import (
 	"github.com/kilonova/kilonova/internal/store"
 )
 
-// tables are all that a test may have written to.
-var tables = []string{
-	"flavors", "keypairs", "counters", "leases", "servers", "usages", "sagas", "wishes", "services", "hypervisors",
-	"providers", "inventories", "allocations", "consumers",
+// tables list what a test may have written to, in each dialect's words.
+var tables = map[sqldb.Dialect]string{
+	sqldb.SQLite:   "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite%' AND name<>'kilonova_version'",
+	sqldb.Postgres: "SELECT table_name FROM information_schema.tables WHERE table_schema=current_schema() AND table_name<>'kilonova_version'",
+	sqldb.MySQL:    "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name<>'kilonova_version'",
+}
+
+// empty takes every row away.
+func empty(t *testing.T, db *sqldb.DB) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+		var names []string
+		err := tx.Each(tables[db.Dialect()], nil, func(scan func(...any) error) error {
+			var name string
+			err := scan(&name)
+			names = append(names, name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if _, err := tx.Exec("DELETE FROM " + name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Exercise runs the exam on a fresh, empty database.
@@ -71,14 +98,7 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		t.Run(test.name, func(t *testing.T) {
 			e := &exam{T: t, db: db, clock: clock.NewHand(time.Unix(1_700_000_000, 0).UTC())}
 			e.Store = e.another()
-			e.must(db.Update(t.Context(), func(tx *sqldb.Tx) error {
-				for _, name := range tables {
-					if _, err := tx.Exec("DELETE FROM " + name); err != nil {
-						return err
-					}
-				}
-				return nil
-			}))
+			empty(t, db)
 			test.fn(e)
 		})
 	}
