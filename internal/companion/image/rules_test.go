@@ -145,7 +145,7 @@ func TestBadCreateBodiesStoreNothing(t *testing.T) {
 		``: 400, `[]`: 400, `null`: 400, `"x"`: 400, `{"name":1}`: 400, `{"id":"../../x"}`: 400, `{"id":7}`: 400,
 		`{"id":"6447ACCB-2BA0-430B-8F74-AFB1978DE3B6"}`: 400, `{"tags":"x"}`: 400, `{"tags":[1]}`: 400,
 		`{"status":"active"}`: 403, `{"deleted":"x"}`: 403, `{"": "x"}`: 400, `{"p":null}`: 400, `{"p":{"q":1}}`: 400,
-		`{"min_ram":2147483648}`: 400, `{"name":"` + strings.Repeat("x", 256) + `"}`: 400,
+		"{\"name\":\"\xff\"}": 400, `{"min_ram":2147483648}`: 400, `{"name":"` + strings.Repeat("x", 256) + `"}`: 400,
 		`{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`: 400,
 		`{"name":"` + strings.Repeat("x", bodyLimit) + `"}`:                 413,
 	} {
@@ -299,6 +299,7 @@ func TestDiscoverySchemasAndWhatIsNotHere(t *testing.T) {
 		}
 	}
 	for _, p := range []string{"/v2/schemas/task", "/v2/tasks", "/v2/metadefs/namespaces", "/v1/images", "/v2/images/x", "/v2/images/%2e%2e",
+		"/v2//images", "//v2/images", "/v2/./images", "/v2/images/../images", "/v2/images/",
 		"/v2/images/00000000-0000-0000-0000-000000000000"} {
 		c.want(404, "blue", "GET", p, "")
 	}
