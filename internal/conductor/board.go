@@ -107,7 +107,8 @@ func seen(v *nova.Server, p nova.Power) {
 	}
 }
 
-// Announce writes a host's service, hypervisor and resource provider. It may be repeated.
+// Announce writes a host's service, hypervisor and resource provider. It may be repeated: a
+// service that is known keeps what operators made of it, such as its zone.
 func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventory, traits []string) error {
 	service, node, err := c.numbers(ctx, host, inv.Hostname)
 	if err != nil {
