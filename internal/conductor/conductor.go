@@ -53,6 +53,8 @@ type Config struct {
 	Ports     network.Ports // nil: servers have no networks
 	// WakeHost hints that a host has new wishes.
 	WakeHost func(host string)
+	// Rested is told of every operation that came to rest here; may be nil.
+	Rested func(saga.Record)
 	// Owner names this conductor's place in leases; see package lease.
 	Owner string
 	// Zone is the availability zone of hosts that nobody put into another.
@@ -183,6 +185,9 @@ func (c *Conductor) WakeAll() { c.runner.WakeAll() }
 func (c *Conductor) Offer(r saga.Record) { c.runner.Offer(r) }
 
 func (c *Conductor) rested(r saga.Record) {
+	if c.cfg.Rested != nil {
+		c.cfg.Rested(r)
+	}
 	c.turn.Lock()
 	id := c.turn.waiting[r.Subject]
 	delete(c.turn.waiting, r.Subject)

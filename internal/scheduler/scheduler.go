@@ -45,6 +45,9 @@ type Config struct {
 	// SubsetSize is [filter_scheduler] host_subset_size: one of this many best hosts is
 	// taken at random; default 1.
 	SubsetSize int
+	// Refused is told how many hosts a filter, or a resource that ran short, kept out of a
+	// decision; may be nil.
+	Refused func(by string, hosts int)
 	// Filters and Weighers; nil: the default ones.
 	Filters  []filter.Filter
 	Weighers []weigher.Weighted
@@ -244,6 +247,11 @@ func (s *Scheduler) choose(spec *filter.Spec) (weigher.Option, bool, *reasons) {
 		pass = append(pass, weigher.Option{Host: h, C: c})
 	}
 	defer func() { *buf = pass; s.spare.Put(buf) }()
+	if s.cfg.Refused != nil {
+		for _, by := range why.order {
+			s.cfg.Refused(by, why.by[by].count)
+		}
+	}
 	if len(pass) == 0 {
 		return weigher.Option{}, false, why
 	}

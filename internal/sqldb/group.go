@@ -25,6 +25,7 @@ type group struct {
 	queue []*call
 	wake  chan struct{}
 	quit  chan struct{}
+	stats stats
 	begin, commit, rollback,
 	save, release, undo *sql.Stmt
 }
@@ -144,6 +145,7 @@ func (g *group) commitAll(batch []*call) {
 		fail(fmt.Errorf("commit: %w", err))
 		return
 	}
+	g.stats.add(len(batch))
 	for _, c := range batch {
 		c.done <- c.err
 	}

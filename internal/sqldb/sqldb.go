@@ -112,6 +112,15 @@ func (d *DB) Close() error {
 	return errors.Join(d.cfg.Read.Close(), d.cfg.Write.Close())
 }
 
+// Stats tells of the commits so far. On the servers, which group by themselves, there are
+// none to tell of.
+func (d *DB) Stats() Stats {
+	if d.group == nil {
+		return Stats{}
+	}
+	return d.group.stats.read()
+}
+
 // IsDuplicate says whether err is a broken UNIQUE or PRIMARY KEY constraint.
 func (d *DB) IsDuplicate(err error) bool { return err != nil && d.cfg.IsDuplicate(err) }
 

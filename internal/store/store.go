@@ -54,6 +54,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return s.db.Migrate(ctx, files, "kilonova_version")
 }
 
+// Stats tells of the database's commits.
+func (s *Store) Stats() sqldb.Stats { return s.db.Stats() }
+
 // Close closes the database.
 func (s *Store) Close() error { return s.db.Close() }
 

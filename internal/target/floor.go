@@ -50,6 +50,7 @@ func openDatabase(url string) (*sqldb.DB, error) {
 func openStore(ctx context.Context, c *Cloud) (err error) {
 	c.store, err = OpenStore(ctx, c.state.dir, c.opt.Database, c.opt.Clock)
 	if err == nil {
+		c.metrics.database("kilonova", c.store.Stats)
 		c.onStop(func() { _ = c.store.Close() })
 	}
 	return err
@@ -76,6 +77,7 @@ func OpenStore(ctx context.Context, dir, url string, clk clock.Clock) (*store.St
 func (c *Cloud) companionDB(name string) (*sqldb.DB, error) {
 	db, err := sqlite.Open(filepath.Join(c.state.dir, name+".db"))
 	if err == nil {
+		c.metrics.database(name, db.Stats)
 		c.onStop(func() { _ = db.Close() })
 	}
 	return db, err
@@ -131,7 +133,7 @@ func (c *Cloud) serve(name string, port int, h http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("%w (is another cloud up? --port-offset moves all ports)", err)
 	}
-	c.run(name, func(ctx context.Context) error { return httpd.Serve(ctx, l, h) })
+	c.run(name, func(ctx context.Context) error { return httpd.Serve(ctx, l, c.metrics.count(name, c.opt.Clock, h)) })
 	return nil
 }
 

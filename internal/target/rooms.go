@@ -64,6 +64,7 @@ func startScheduler(ctx context.Context, c *Cloud) error {
 	c.scheduler = scheduler.New(scheduler.Config{
 		Store: c.store, Placement: c.placement, Clock: c.opt.Clock,
 		DownAfter: time.Duration(c.opt.Settings.API.DownAfter) * time.Second, SubsetSize: c.opt.Settings.SubsetSize,
+		Refused: c.metrics.refused,
 	})
 	c.loop(reconcile.Task{Name: "scheduler refresh", Every: refreshEvery, Do: done(c.scheduler.Refresh)})
 	return c.scheduler.Refresh(ctx)
@@ -74,6 +75,7 @@ func startConductor(ctx context.Context, c *Cloud) error {
 	c.conductor = conductor.New(conductor.Config{
 		Store: c.store, Clock: c.opt.Clock, Log: c.opt.Log, Scheduler: c.scheduler, Accounts: c.placement, Ports: c.neutron,
 		WakeHost: func(host string) { c.bus.Wake(computeTopic, host) },
+		Rested:   c.metrics.rested,
 		Owner:    c.state.secrets.Node, Zone: s.API.DefaultZone, MaxAttempts: s.MaxAttempts, StopTimeout: s.StopTimeout,
 		DownAfter: time.Duration(s.API.DownAfter) * time.Second,
 		CPURatio:  s.CPURatio, RAMRatio: s.RAMRatio, DiskRatio: s.DiskRatio, ReservedRAM: s.ReservedRAM,

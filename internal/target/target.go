@@ -33,6 +33,7 @@ type Options struct {
 	Bus        string // URL; empty: within the process
 	LibvirtURI string
 	External   string // IPv4 range of the external network; empty: follows the port offset
+	Debug      string // address of metrics and profiles; empty: none
 	Settings   Settings
 	Clock      clock.Clock
 	Log        *slog.Logger
@@ -79,6 +80,9 @@ type Cloud struct {
 	tasks []reconcile.Task
 	loops *reconcile.Loops
 
+	metrics   *metrics
+	debugAddr string
+
 	// life of everything that runs on
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -91,7 +95,7 @@ func Start(ctx context.Context, name string, opt Options) (*Cloud, error) {
 	if opt.Clock == nil {
 		opt.Clock = clock.Real{}
 	}
-	c := &Cloud{opt: opt}
+	c := &Cloud{opt: opt, metrics: newMetrics()}
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	order, err := plan(name, modules)
 	if err != nil {
@@ -106,6 +110,9 @@ func Start(ctx context.Context, name string, opt Options) (*Cloud, error) {
 		}
 	}
 	c.runLoops()
+	if err := c.debug(); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
 	return c, nil
 }
 

@@ -69,7 +69,7 @@ func fresh(ctx context.Context, dir string, hosts int) (*cloud.Cloud, error) {
 	c := cloud.New(*binary, filepath.Join(dir, fmt.Sprintf("state-%d", hosts)), *offset,
 		"--virt", "fake", "--fake-hosts", fmt.Sprint(hosts), "--config-file", conf)
 	if *debug != "" {
-		c.Args = append(c.Args, "--debug", *debug)
+		c.Args = append(c.Args, "--debug-listen", *debug)
 	}
 	if _, err := c.Start(ctx); err != nil {
 		return nil, err
