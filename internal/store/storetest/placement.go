@@ -159,6 +159,7 @@ func placementProvider(e *exam) {
 	e.update(drop)
 	e.wantKind(e.View(e.Context(), func(t *store.Tx) error { _, err := t.Placement().Provider("1"); return err }), nova.NotFound)
 	// While a host is announced again, servers come and go.
+	inv["VCPU"] = inventory(100)
 	e.provider("2", inv)
 	_, errs := together(16, func(i int) error {
 		if i%4 == 0 {
