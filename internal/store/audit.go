@@ -13,6 +13,7 @@ type Facts struct {
 	Sagas       []saga.Record // that do not rest, or are stuck
 	WrongUsed   []string      // inventories whose used is not the sum of their allocations
 	WrongUsages []string      // projects whose usage is not the sum of their servers
+	WrongZones  []string      // hosts of aggregates without a service, or with one in another zone
 }
 
 // WishFact is one wish, without its document.
@@ -63,8 +64,35 @@ func (t *Tx) Facts() (f Facts, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.WrongUsages, err = t.wrongUsages(f.Servers)
+	if f.WrongUsages, err = t.wrongUsages(f.Servers); err != nil {
+		return f, err
+	}
+	f.WrongZones, err = t.wrongZones()
 	return f, err
+}
+
+func (t *Tx) wrongZones() ([]string, error) {
+	services, err := t.Services().All()
+	if err != nil {
+		return nil, err
+	}
+	zones := map[string]string{}
+	for i := range services {
+		if services[i].Binary == "nova-compute" {
+			zones[services[i].Host] = services[i].Zone
+		}
+	}
+	all, err := t.Aggregates().All()
+	wrong := map[string]bool{}
+	for i := range all {
+		for _, host := range all[i].Hosts {
+			is, known := zones[host]
+			if want := all[i].Zone(); !known || want != "" && is != want {
+				wrong[host] = true
+			}
+		}
+	}
+	return sortedKeys(wrong), err
 }
 
 func (t *Tx) wrongUsages(servers []*nova.Server) (out []string, err error) {

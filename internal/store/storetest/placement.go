@@ -187,7 +187,7 @@ func facts(e *exam) {
 	want(e, "consumers", fmt.Sprint(f.Consumers), fmt.Sprintf("map[%s:1]", id(1)))
 	want(e, "wishes", fmt.Sprint(f.Wishes), fmt.Sprintf("[{%s h true}]", id(1)))
 	want(e, "sagas", len(f.Sagas), 1)
-	want(e, "what is wrong", len(f.WrongUsed)+len(f.WrongUsages), 0)
+	want(e, "what is wrong", len(f.WrongUsed)+len(f.WrongUsages)+len(f.WrongZones), 0)
 	// What a bug would leave behind.
 	e.must(e.db.Update(e.Context(), func(t *sqldb.Tx) error {
 		for _, q := range []string{
@@ -200,7 +200,14 @@ func facts(e *exam) {
 		}
 		return nil
 	}))
+	e.update(func(t *store.Tx) error {
+		_, err := t.Services().Ensure(nova.Service{ID: "1", Host: "strayed", Binary: "nova-compute", Zone: "nova"})
+		e.must(err)
+		e.must(t.Aggregates().Insert(&nova.Aggregate{ID: "1", Num: 1, Name: "a", Hosts: []string{"strayed"}, Metadata: map[string]string{nova.ZoneKey: "az1"}}))
+		return t.Aggregates().Insert(&nova.Aggregate{ID: "2", Num: 2, Name: "b", Hosts: []string{"strayed", "gone"}})
+	})
 	f = e.facts()
+	want(e, "hosts that are wrong", fmt.Sprint(f.WrongZones), "[gone strayed]")
 	want(e, "providers that are wrong", fmt.Sprint(f.WrongUsed), "[2]")
 	want(e, "projects that are wrong", fmt.Sprint(f.WrongUsages), "[q]")
 }
