@@ -3,7 +3,12 @@
 // Layer 6: flags and configuration.
 package main
 
-import "github.com/alecthomas/kong"
+import (
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
 
 // version is set by the linker.
 var version = "dev"
@@ -13,6 +18,7 @@ type cli struct {
 	Saga    sagaCmd          `cmd:"" help:"See the operations that are under way, and help those that are stuck."`
 	Down    downCmd          `cmd:"" help:"Remove from this machine what a stopped cloud left on it: its guests, with their disks, and its network."`
 	Check   checkCmd         `cmd:"" help:"Hold servers, allocations, ports, wishes and guests against each other; say what has no owner."`
+	Manage  manageCmd        `cmd:"" help:"Databases, policy and settings, as nova-manage has them."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
@@ -26,6 +32,6 @@ func firstOf(a, b error) error {
 func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("kilonova"), kong.Description("OpenStack Compute in one binary."),
-		kong.UsageOnError(), kong.Vars{"version": version})
+		kong.ShortUsageOnError(), kong.BindTo(os.Stdout, (*io.Writer)(nil)), kong.Vars{"version": version})
 	k.FatalIfErrorf(k.Run())
 }
