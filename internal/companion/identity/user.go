@@ -54,15 +54,22 @@ func (u *user) read(a *attrs) (named bool, err error) {
 	return named, a.rest(&u.Extra)
 }
 
-// password takes the password out of a and digests it. Null takes the password away.
-func (q *request) password(a *attrs) (digest string, told bool, err error) {
-	var text string
+// password takes the password out of a; nil is none, and null takes it away.
+func (a *attrs) password() (text *string, told bool) {
 	raw := a.m["password"]
-	if told = a.text("password", maxBody, &text); !told || a.err != nil || string(raw) == "null" {
-		return "", told, a.err
+	var v string
+	if told = a.text("password", maxBody, &v); !told || a.err != nil || string(raw) == "null" {
+		return nil, told
 	}
-	digest, err = q.s.hasher.slow(q.Context(), text)
-	return digest, true, err
+	return &v, true
+}
+
+// digest costs what a password's digest must cost: all else is checked before it.
+func (q *request) digest(text *string) (string, error) {
+	if text == nil {
+		return "", nil
+	}
+	return q.s.hasher.slow(q.Context(), *text)
 }
 
 func createUser(q *request) (reply, error) {
@@ -75,12 +82,13 @@ func createUser(q *request) (reply, error) {
 	if a.text("domain_id", 64, &u.DomainID); u.DomainID == "" {
 		u.DomainID = q.me.ownDomain()
 	}
-	if u.PasswordHash, _, err = q.password(a); err != nil {
-		return reply{}, err
-	}
+	password, _ := a.password()
 	named, err := u.read(a)
 	a.need("name", named)
 	if err = orElse(err, a.err); err != nil {
+		return reply{}, err
+	}
+	if u.PasswordHash, err = q.digest(password); err != nil {
 		return reply{}, err
 	}
 	err = q.change(func(st *state, p *plan) error {
@@ -114,7 +122,11 @@ func updateUser(q *request) (reply, error) {
 	if _, err := q.st.getUser(q.PathValue("id")); err != nil {
 		return reply{}, err
 	}
-	digest, told, err := q.password(a)
+	password, told := a.password()
+	if a.err != nil {
+		return reply{}, a.err
+	}
+	digest, err := q.digest(password)
 	if err != nil {
 		return reply{}, err
 	}
