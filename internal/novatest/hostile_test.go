@@ -391,6 +391,8 @@ func (a *attacker) remove(was, now census) {
 			switch c.key { // some protect themselves
 			case "projects":
 				a.ask(c.service, "PATCH", c.path+"/"+id, `{"project":{"options":{"immutable":null}}}`)
+			case "routers":
+				a.unplug(id)
 			case "images":
 				a.ask(c.service, "PATCH", c.path+"/"+id, `[{"op":"replace","path":"/protected","value":false}]`, "Content-Type: application/openstack-images-v2.1-json-patch")
 			}
@@ -399,6 +401,20 @@ func (a *attacker) remove(was, now census) {
 				a.gone(id)
 			}
 		}
+	}
+}
+
+// unplug takes a router's routes and interfaces away.
+func (a *attacker) unplug(router string) {
+	a.t.Helper()
+	a.ask(networkSvc, "PUT", "/v2.0/routers/"+router, `{"router":{"routes":[]}}`)
+	var list struct{ Ports []struct{ ID string } }
+	v := a.ask(networkSvc, "GET", "/v2.0/ports?device_owner=network:router_interface&device_id="+router, "")
+	if err := json.Unmarshal(v.body, &list); err != nil {
+		a.t.Fatalf("the ports of router %s: %s", router, v)
+	}
+	for _, p := range list.Ports {
+		a.ask(networkSvc, "PUT", "/v2.0/routers/"+router+"/remove_router_interface", `{"port_id":"`+p.ID+`"}`)
 	}
 }
 
