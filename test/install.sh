@@ -10,7 +10,7 @@ packages=(
 	genisoimage mtools dosfstools xorriso           # config drives, and a look into them
 	busybox-static cpio e2fsprogs fdisk xz-utils    # guests
 	openssh-client curl                             # what talks to guests and services
-	python3-openstackclient                         # the client that strangers use
+	python3-openstackclient python3-novaclient      # the clients that strangers use
 )
 
 missing=()

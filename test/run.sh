@@ -44,6 +44,7 @@ phase build make build
 phase vet make vet
 phase "guest image" guest/build.sh "$KILONOVA_GUEST"
 phase "go test" go_tests
+phase clients test/clients.sh
 phase "guest" guest/test.sh "$KILONOVA_GUEST"
 if [ -x demo/run.sh ]; then
 	phase demo make demo
