@@ -187,6 +187,15 @@ func qcow2(backing uint64) []byte {
 	return h
 }
 
+func TestAnImageWithoutTagsHasAnEmptyListOfThem(t *testing.T) {
+	c := start(t, nil)
+	id := c.create("blue", rawBody)
+	v := c.want(200, "blue", "GET", "/v2/images/"+id, "").object(t)
+	if tags, ok := v["tags"].([]any); !ok || len(tags) != 0 {
+		t.Fatalf("tags are %v", v["tags"])
+	}
+}
+
 func TestAnImageIsMadeUploadedReadAndDeleted(t *testing.T) {
 	c := start(t, nil)
 	id := c.create("blue", rawBody)

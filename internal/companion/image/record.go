@@ -3,7 +3,6 @@ package image
 import (
 	"encoding/json"
 	"maps"
-	"slices"
 	"time"
 )
 
@@ -74,7 +73,7 @@ func (m *record) view() map[string]any {
 		"size": sizeOrNull(m.Size), "virtual_size": sizeOrNull(m.VirtualSize),
 		"checksum": nil, "os_hash_algo": nil, "os_hash_value": nil,
 		"created_at": stamp(m.Created), "updated_at": stamp(m.Updated),
-		"tags": m.Tags,
+		"tags": append([]string{}, m.Tags...), // never null: clients make a set of them
 		"self": "/v2/images/" + m.ID, "file": "/v2/images/" + m.ID + "/file",
 		"schema": "/v2/schemas/image",
 	})
@@ -121,7 +120,7 @@ func scanRecord(scan func(...any) error) (*record, error) {
 
 // encoded gives the two columns that hold JSON.
 func (m *record) encoded() (tags, props string) {
-	t, _ := json.Marshal(slices.Concat([]string{}, m.Tags))
+	t, _ := json.Marshal(append([]string{}, m.Tags...))
 	p, _ := json.Marshal(m.Properties)
 	if m.Properties == nil {
 		p = []byte("{}")
