@@ -58,7 +58,7 @@ record() { # verdict, result, command...
 	for value in "${!names[@]}"; do
 		[ -z "$value" ] || line=${line//"$value"/<${names[$value]}>}
 	done
-	line=${line//"$dir/"/}
+	line=${line//"$dir/"/} result=${result//$'\n'/ }
 	printf '%s\t%s\t%s\t%s\n' "$verdict" "$who" "$line" "$result" >>"$rows"
 	if [ "$table" = no ]; then
 		printf '%-4s  %-8s  %s\n' "$verdict" "$who" "$line"
@@ -93,7 +93,7 @@ ok() { # want, command...
 	if run "$@" && [ "$code" = 0 ] && [[ $printed =~ ^($want)$ ]]; then
 		case $want in
 		'' | "$anything") want=done ;;
-		*) want="\`$want\`" ;;
+		*) want=${want//"$uuid"/UUID} want="\`${want//"$hex32"/ID}\`" ;;
 		esac
 		record ok "$want" "$@"
 	else
