@@ -25,6 +25,7 @@ func (h *Host) Inventory(ctx context.Context) (virt.Inventory, error) {
 	}
 	h.guests.mu.Unlock()
 	return virt.Inventory{
+		Uptime:   " 00:00:00 up  0:00,  0 users,  load average: 0.00, 0.00, 0.00",
 		Hostname: h.cfg.Hostname, Type: "fake", Version: 1000000, HostIP: "127.0.0.1",
 		VCPUs: h.cfg.VCPUs, MemoryMiB: h.cfg.MemoryMiB, DiskGiB: h.cfg.DiskGiB,
 		MemoryUsed: memory, DiskUsedGiB: disk, DiskLeastGiB: h.cfg.DiskGiB - disk,
