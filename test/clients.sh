@@ -13,7 +13,7 @@ table=no
 binary=${KILONOVA:-$PWD/bin/kilonova}
 offset=${KILONOVA_PORT_OFFSET:-$((20000 + RANDOM % 10000))}
 jobs=${CLIENTS_JOBS:-3}
-dir=$(mktemp -d)
+dir=$(mktemp -d -t kilonova-clients.XXXXXX)
 cloud=
 
 finish() {
