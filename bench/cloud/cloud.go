@@ -349,6 +349,11 @@ func (c *Cloud) Act(ctx context.Context, id string, action any, want string) err
 	if _, _, err := c.Do(ctx, "POST", c.URL(Compute, "/v2.1/servers/"+id+"/action"), action, nil); err != nil {
 		return err
 	}
+	return c.AwaitStatus(ctx, id, want)
+}
+
+// AwaitStatus waits until the server has the status with nothing being done.
+func (c *Cloud) AwaitStatus(ctx context.Context, id, want string) error {
 	for {
 		var out struct {
 			Server struct {

@@ -16,8 +16,11 @@ import (
 	"github.com/kilonova/kilonova/bench/cloud"
 )
 
+// untilItHears is how long a guest takes to listen for its power button.
+const untilItHears = 15 * time.Second
+
 // rounds is how often each step with a real guest is measured.
-const rounds = 5
+const rounds = 3
 
 // real measures boot, hard reboot, stop and delete of real guests against the same done by
 // hand with virsh on a copy of the same domain. It needs a libvirt (-libvirt-uri), a guest
@@ -96,7 +99,7 @@ func round(ctx context.Context, c *cloud.Cloud, dir, image, flavor, network stri
 	}); err != nil {
 		return err
 	}
-	if err := cloud.Sleep(ctx, 15*time.Second); err != nil { // until it hears its power button
+	if err := cloud.Sleep(ctx, untilItHears); err != nil {
 		return err
 	}
 	if err := bare(ctx, dir, id, timed); err != nil {
@@ -107,7 +110,19 @@ func round(ctx context.Context, c *cloud.Cloud, dir, image, flavor, network stri
 	}); err != nil {
 		return err
 	}
-	if err := cloud.Sleep(ctx, 15*time.Second); err != nil {
+	if err := cloud.Sleep(ctx, untilItHears); err != nil {
+		return err
+	}
+	if err := timed("virsh shutdown", func() error { return shutdown(ctx, id) }); err != nil {
+		return err
+	}
+	if err := c.AwaitStatus(ctx, id, "SHUTOFF"); err != nil { // behind our back, and seen
+		return err
+	}
+	if err := c.Act(ctx, id, map[string]any{"os-start": nil}, "ACTIVE"); err != nil {
+		return err
+	}
+	if err := cloud.Sleep(ctx, untilItHears); err != nil {
 		return err
 	}
 	if err := timed("stop", func() error { return c.Act(ctx, id, map[string]any{"os-stop": nil}, "SHUTOFF") }); err != nil {
@@ -179,26 +194,21 @@ func bare(ctx context.Context, dir, id string, timed func(string, func() error) 
 	if err := timed("virsh destroy and create", func() error { return errors.Join(destroy(), create()) }); err != nil {
 		return err
 	}
-	if err := cloud.Sleep(ctx, 15*time.Second); err != nil {
-		return err
-	}
-	if err := timed("virsh shutdown", func() error { return shutdown(ctx) }); err != nil {
-		return err
-	}
-	if err := create(); err != nil {
-		return err
-	}
 	return timed("virsh destroy", destroy)
 }
 
-// shutdown presses the power button until the guest, which is transient, is gone.
-func shutdown(ctx context.Context) error {
-	if _, err := virsh(ctx, "shutdown", "bare"); err != nil {
+// shutdown presses the power button and waits until the guest is off.
+func shutdown(ctx context.Context, id string) error {
+	if _, err := virsh(ctx, "shutdown", id); err != nil {
 		return err
 	}
 	for range 2000 {
-		if _, err := virsh(ctx, "domstate", "bare"); err != nil {
-			return nil //nolint:nilerr // it is not there any more
+		state, err := virsh(ctx, "domstate", id)
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(state) == "shut off" {
+			return nil
 		}
 		if err := cloud.Sleep(ctx, 5*time.Millisecond); err != nil {
 			return err
