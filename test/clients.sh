@@ -471,6 +471,16 @@ part_hosts() {
 	value 'fake-1 up; fake-2 up' Hypervisor+Hostname,State hypervisor list --sort-column 'Hypervisor Hostname'
 	value 'fake-1' Hypervisor+Hostname hypervisor list --matching fake-1
 	no 'No hypervisor|404' hypervisor show fake-9
+	value 'fake-1' hypervisor_hostname hypervisor show fake-1
+	value 'fake-1' hypervisor_hostname --os-compute-api-version 2.88 hypervisor show fake-1
+	value 'rack1' name aggregate create --property ssd=true rack1
+	ok '.*fake-1.*' aggregate add host rack1 fake-1
+	value 'rack1' Name aggregate list
+	value '.*fake-1.*' hosts aggregate show rack1
+	ok '' aggregate set --name rack2 rack1
+	ok '' aggregate unset --property ssd rack2
+	ok '.*rack2.*' aggregate remove host rack2 fake-1
+	ok '' aggregate delete rack2
 	value 2 count hypervisor stats show
 	no '.' --os-compute-api-version 2.88 hypervisor stats show
 	value 'internal available; nova available' Zone+Name,Zone+Status availability zone list --compute
@@ -571,8 +581,6 @@ part_not_built() {
 	value ACTIVE status server show still
 	ok '' server delete --wait still
 	as admin
-	no '404' aggregate list
-	no '404' hypervisor show fake-1
 	no '404' server migration list
 	no '404' quota show demo
 	no '404' quota set --cores 5 demo
@@ -620,7 +628,7 @@ part_nova() {
 	ok '' nova flavor-key lab2 set hw:cpu_policy=shared
 	no "'hw:a' does not appear to be a valid extra spec" nova flavor-key lab2 set hw:a=b
 	ok "$anything" nova flavor-delete lab2
-	no 'HTTP 404|not found' nova aggregate-list
+	ok '.*Availability Zone.*' nova aggregate-list
 }
 
 # becomes waits until a server has a status.
