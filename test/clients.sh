@@ -11,7 +11,7 @@ unset "${!OS_@}"
 table=no
 [ "${1:-}" = --table ] && table=yes
 binary=${KILONOVA:-$PWD/bin/kilonova}
-offset=${KILONOVA_PORT_OFFSET:-$((20000 + RANDOM % 10000))}
+offset=${KILONOVA_PORT_OFFSET:-$((15000 + RANDOM % 7000))} # below the ports that the kernel hands out
 jobs=${CLIENTS_JOBS:-3}
 dir=$(mktemp -d -t kilonova-clients.XXXXXX)
 cloud=

@@ -51,7 +51,7 @@ const guestPatience = 3 * time.Minute
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{t: t, image: filepath.Join(os.Getenv("KILONOVA_GUEST"), "kilonova-guest.qcow2"), offset: 10_000 + 100*rand.IntN(350)}
+	m := &machine{t: t, image: filepath.Join(os.Getenv("KILONOVA_GUEST"), "kilonova-guest.qcow2"), offset: novatest.FreeOffset()}
 	if _, err := os.Stat(m.image); err != nil {
 		t.Skip("SKIPPED: KILONOVA_GUEST does not name a folder with the guest image: guest/build.sh DIR builds it")
 	}

@@ -70,6 +70,10 @@ type Cloud struct {
 	image   string
 }
 
+// FreeOffset draws a port offset that keeps every port below those that the kernel hands
+// out to clients (32768 and above), which come and go by themselves.
+func FreeOffset() int { return 10_000 + 50*rand.IntN(250) }
+
 // patience bounds every wait of a test.
 const patience = 30 * time.Second
 
@@ -89,7 +93,7 @@ func Start(t testing.TB, options ...Option) *Cloud {
 	var c *target.Cloud
 	var err error
 	for range 20 { // another test may have the ports
-		opt.PortOffset = 10_000 + 100*rand.IntN(350)
+		opt.PortOffset = FreeOffset()
 		if c, err = target.Start(t.Context(), "up", opt); err == nil || !strings.Contains(err.Error(), "address already in use") {
 			break
 		}

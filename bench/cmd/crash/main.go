@@ -31,7 +31,7 @@ var (
 	dir     = flag.String("state-dir", "", "state directory; default: a temporary one")
 	kills   = flag.Int("kills", 300, "how often to kill")
 	clients = flag.Int("clients", 8, "clients that create and delete at the same time")
-	offset  = flag.Int("port-offset", 24000, "for every port")
+	offset  = flag.Int("port-offset", 20000, "for every port")
 	hosts   = flag.Int("hosts", 3, "simulated hosts")
 	delay   = flag.Duration("delay", 20*time.Millisecond, "how long each change on a simulated host takes")
 	settle  = flag.Duration("settle", 5*time.Second, "in which everything must settle after a start")

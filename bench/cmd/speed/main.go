@@ -23,7 +23,7 @@ var (
 	only       = flag.Int("clients", 0, "measure boots with this many clients only")
 	what       = flag.String("what", "boots,read,start,idle", "measurements to make")
 	length     = flag.Duration("length", 3*time.Second, "of each probe")
-	offset     = flag.Int("port-offset", 26000, "for every port")
+	offset     = flag.Int("port-offset", 21000, "for every port")
 	debug      = flag.String("debug", "", "address on which the program serves its profiles meanwhile")
 	libvirtURI = flag.String("libvirt-uri", "", "libvirt for the measurement real")
 	guest      = flag.String("guest", "", "guest image (qcow2) for the measurement real")
