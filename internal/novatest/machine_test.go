@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kilonova/kilonova/internal/novatest"
 	"github.com/kilonova/kilonova/internal/virt/libvirt/libvirttest"
 )
 

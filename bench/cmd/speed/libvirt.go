@@ -36,7 +36,12 @@ func real(ctx context.Context, dir string) (err error) {
 	if _, err := c.Start(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.Stop()) }()
+	defer func() {
+		err = errors.Join(err, c.Stop())
+		if out, derr := exec.CommandContext(ctx, *binary, "down", "--state-dir", c.Dir, "--libvirt-uri", *libvirtURI).CombinedOutput(); derr != nil {
+			err = errors.Join(err, fmt.Errorf("kilonova down: %w: %s", derr, out))
+		}
+	}()
 	if err := c.Login(ctx); err != nil {
 		return err
 	}
