@@ -10,14 +10,18 @@ import (
 )
 
 // ConfigDrive makes the files of a server's config drive: the EC2 tree as one document a
-// version, and the OpenStack tree but for the password.
+// version, and the OpenStack tree but for the password, with the files of the user's, which
+// only config drives have.
 func (r *Room) ConfigDrive(s *nova.Server) ([]virt.File, error) {
-	t := r.Tree(s)
+	t := r.tree(s)
 	out, err := r.ec2Files(t)
 	if err == nil {
 		var more []virt.File
 		more, err = t.openstackFiles()
 		out = append(out, more...)
+		for i, f := range s.Files {
+			out = append(out, virt.File{Path: "openstack/content/" + contentName(i), Data: f.Data})
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("server %s: config drive: %w", s.ID, err)

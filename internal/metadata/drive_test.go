@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/virt"
 )
 
@@ -63,5 +64,30 @@ func TestWithoutTheStaticSourceAConfigDriveHasNoVendorData(t *testing.T) {
 		if strings.HasSuffix(f.Path, "vendor_data2.json") && string(f.Data) != "{}" {
 			t.Errorf("%s is %s", f.Path, f.Data)
 		}
+	}
+}
+
+func TestOnlyAConfigDriveHoldsTheFilesOfTheUser(t *testing.T) {
+	s := bare()
+	s.Files = []nova.InjectedFile{{Path: "/etc/banner", Data: []byte("hello")}, {Path: "/etc/motd", Data: []byte("there")}}
+	r := room(t, settings())
+	files, err := r.ConfigDrive(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, f := range files {
+		got[f.Path] = string(f.Data)
+	}
+	if got["openstack/content/0000"] != "hello" || got["openstack/content/0001"] != "there" {
+		t.Errorf("the contents are %q and %q", got["openstack/content/0000"], got["openstack/content/0001"])
+	}
+	const entry = `{"content_path": "/content/0001", "path": "/etc/motd"}`
+	if !strings.Contains(got["openstack/latest/meta_data.json"], entry) {
+		t.Errorf("meta_data.json lacks %s", entry)
+	}
+	item, err := r.Tree(s).Lookup(t.Context(), "/openstack/latest/meta_data.json", "")
+	if err != nil || strings.Contains(string(item.Body), "motd") {
+		t.Errorf("the metadata service tells of files (%v)", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"strconv"
 
 	"github.com/kilonova/kilonova/internal/nova"
@@ -14,6 +15,7 @@ import (
 type metaHead struct {
 	UUID       string            `json:"uuid"`
 	Meta       map[string]string `json:"meta,omitempty"`
+	Files      []content         `json:"files,omitempty"`
 	PublicKeys map[string]string `json:"public_keys,omitempty"`
 	Keys       []key             `json:"keys,omitempty"`
 	Hostname   string            `json:"hostname"`
@@ -27,6 +29,15 @@ type metaTail struct {
 	Devices   *[]device `json:"devices,omitempty"`
 	CPUs      *[]int    `json:"dedicated_cpus,omitempty"`
 }
+
+// content is a file of the user's, and where in the tree it lies.
+type content struct {
+	ContentPath string `json:"content_path"`
+	Path        string `json:"path"`
+}
+
+// contentName is the place of the n-th file below openstack/content.
+func contentName(n int) string { return fmt.Sprintf("%04d", n) }
 
 type key struct {
 	Name string `json:"name"`
@@ -55,6 +66,9 @@ type document struct {
 func (r *Room) metaData(s *nova.Server, version int) (document, error) {
 	h := metaHead{
 		UUID: s.ID, Meta: s.Metadata, Hostname: r.hostname(s.Hostname), Name: s.Name, Launch: s.LaunchIndex, Zone: orNull(s.Zone),
+	}
+	for i, f := range s.Files {
+		h.Files = append(h.Files, content{"/content/" + contentName(i), f.Path})
 	}
 	if s.KeyName != "" && s.KeyData != "" {
 		h.PublicKeys = map[string]string{s.KeyName: s.KeyData}

@@ -44,6 +44,15 @@ var errNoPath = nova.Errorf(nova.NotFound, "The resource could not be found.")
 
 // Tree makes the metadata of a server, which must not change any more.
 func (r *Room) Tree(s *nova.Server) *Tree {
+	if len(s.Files) > 0 { // config drives only have them
+		c := *s
+		c.Files = nil
+		s = &c
+	}
+	return r.tree(s)
+}
+
+func (r *Room) tree(s *nova.Server) *Tree {
 	t := &Tree{room: r, server: s}
 	if s.UserData != "" {
 		// It was checked when it came; what is not base64 is shown as it is.

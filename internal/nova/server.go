@@ -47,8 +47,10 @@ type Server struct {
 	KeyData     string `json:"key_data,omitempty"`
 	UserData    string `json:"user_data,omitempty"` // base64, as it came
 	ConfigDrive bool   `json:"config_drive,omitempty"`
-	DiskConfig  string `json:"disk_config"` // AUTO or MANUAL
-	RootDevice  string `json:"root_device,omitempty"`
+	// Files are put on the config drive.
+	Files      []InjectedFile `json:"files,omitempty"`
+	DiskConfig string         `json:"disk_config"` // AUTO or MANUAL
+	RootDevice string         `json:"root_device,omitempty"`
 	// GuestPassword is what the guest posted to its metadata service: a password, encrypted
 	// with the server's key.
 	GuestPassword string `json:"guest_password,omitempty"`
@@ -93,6 +95,12 @@ type ImageFile struct {
 	SHA512    string `json:"sha512,omitempty"`
 	MinDisk   int64  `json:"min_disk,omitempty"` // GiB
 	MinRAM    int64  `json:"min_ram,omitempty"`  // MiB
+}
+
+// InjectedFile is a file that the user wants in the guest; the API calls it personality.
+type InjectedFile struct {
+	Path string `json:"path"`
+	Data []byte `json:"data"`
 }
 
 // NetworkRequest is one entry of a server's networks, as the user asked for it.

@@ -33,9 +33,10 @@ type CreateRequest struct {
 	AccessIPv4  string
 	AccessIPv6  string
 	ConfigDrive bool
-	DiskConfig  string // AUTO or MANUAL; empty: MANUAL
-	Zone        string // availability zone; empty: any
-	ForcedHost  string // of zone:host:node
+	Files       []nova.InjectedFile // for the config drive
+	DiskConfig  string              // AUTO or MANUAL; empty: MANUAL
+	Zone        string              // availability zone; empty: any
+	ForcedHost  string              // of zone:host:node
 	ForcedNode  string
 	AskedHost   string // 2.74
 	AskedNode   string
@@ -162,7 +163,7 @@ func (r *Room) prepare(ctx context.Context, by By, q CreateRequest) (*nova.Serve
 	s := &nova.Server{
 		ProjectID: by.ProjectID, UserID: by.UserID, Name: q.Name, Hostname: q.Hostname, Description: q.Description,
 		Metadata: q.Metadata, Tags: slices.Sorted(slices.Values(q.Tags)), AccessIPv4: q.AccessIPv4, AccessIPv6: q.AccessIPv6,
-		VM: nova.Building, Task: nova.Scheduling, ConfigDrive: q.ConfigDrive, DiskConfig: q.DiskConfig,
+		VM: nova.Building, Task: nova.Scheduling, ConfigDrive: q.ConfigDrive, Files: q.Files, DiskConfig: q.DiskConfig,
 		PinnedZone: q.Zone, ForcedHost: q.ForcedHost, ForcedNode: q.ForcedNode, AskedHost: q.AskedHost, AskedNode: q.AskedNode,
 		Hints: q.Hints, TrustedCerts: q.TrustedCerts, UserData: q.UserData, SecurityGroups: q.SecurityGroups,
 	}
@@ -176,6 +177,9 @@ func (r *Room) prepare(ctx context.Context, by By, q CreateRequest) (*nova.Serve
 		return nil, nova.Errorf(nova.Invalid, "Unable to allocate a single hostname to multiple instances")
 	}
 	if err := checkUserData(q.UserData); err != nil {
+		return nil, err
+	}
+	if err := r.cfg.Limits.checkFiles(q.Files); err != nil {
 		return nil, err
 	}
 	err := r.cfg.Store.View(ctx, func(t *store.Tx) error {
@@ -203,6 +207,23 @@ func (r *Room) prepare(ctx context.Context, by By, q CreateRequest) (*nova.Serve
 		return nil, err
 	}
 	return s, r.networksOf(ctx, s, q)
+}
+
+// checkFiles holds injected files against their quota.
+func (l Limits) checkFiles(files []nova.InjectedFile) error {
+	over := func(n int, most int64) bool { return most >= 0 && int64(n) > most }
+	if over(len(files), l.InjectedFiles) {
+		return nova.Errorf(nova.Forbidden, "Personality file limit exceeded")
+	}
+	for _, f := range files {
+		if over(len(f.Path), l.InjectedPath) {
+			return nova.Errorf(nova.Forbidden, "Personality file path exceeds maximum %d", l.InjectedPath)
+		}
+		if over(len(f.Data), l.InjectedBytes) {
+			return nova.Errorf(nova.Forbidden, "Personality file content exceeds maximum %d", l.InjectedBytes)
+		}
+	}
+	return nil
 }
 
 func checkUserData(text string) error {

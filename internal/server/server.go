@@ -46,10 +46,10 @@ type Limits struct {
 	KeyPairs      int64 `conf:"quota.key_pairs" default:"100" min:"-1" help:"How many key pairs a user may have; -1 is unlimited."`
 	ServerGroups  int64 `conf:"quota.server_groups" default:"10" min:"-1" help:"How many server groups a project may have; -1 is unlimited."`
 	GroupMembers  int64 `conf:"quota.server_group_members" default:"10" min:"-1" help:"How many servers a group may have; -1 is unlimited."`
-	// The limits of injected files are shown by old versions of the API.
-	InjectedFiles int64 `conf:"quota.injected_files" default:"5" min:"-1" help:"Shown by old API versions; files are not injected."`
-	InjectedBytes int64 `conf:"quota.injected_file_content_bytes" default:"10240" min:"-1" help:"Shown by old API versions; files are not injected."`
-	InjectedPath  int64 `conf:"quota.injected_file_path_length" default:"255" min:"-1" help:"Shown by old API versions; files are not injected."`
+	// The limits of injected files, which API versions up to 2.56 know.
+	InjectedFiles int64 `conf:"quota.injected_files" default:"5" min:"-1" help:"How many files may be put on a server's config drive, in API versions that can; -1 is unlimited."`
+	InjectedBytes int64 `conf:"quota.injected_file_content_bytes" default:"10240" min:"-1" help:"How many bytes such a file may have; -1 is unlimited."`
+	InjectedPath  int64 `conf:"quota.injected_file_path_length" default:"255" min:"-1" help:"How long the path of such a file may be; -1 is unlimited."`
 }
 
 // Config is what the room needs.

@@ -148,8 +148,12 @@ func (q *Request) newServer(b *createBody) (server.CreateRequest, error) {
 	if x.Groups != nil {
 		req.SecurityGroups = x.groups()
 	}
-	if len(x.Personality) > 0 {
-		return req, nova.Errorf(nova.Invalid, "Files are not injected into servers: use user_data instead of personality.")
+	for _, f := range x.Personality {
+		data, ok := microversion.DecodeBase64(f.Contents)
+		if !ok {
+			return req, nova.Errorf(nova.Invalid, "Personality content for %s cannot be decoded", f.Path)
+		}
+		req.Files = append(req.Files, nova.InjectedFile{Path: f.Path, Data: data})
 	}
 	for _, step := range []func(*newServer, *server.CreateRequest) error{
 		q.checkCerts, q.readZone, q.readDestination, q.checkDevices, q.readNetworks,

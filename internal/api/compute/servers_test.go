@@ -130,7 +130,7 @@ func TestRefusalsAreInNovasWords(t *testing.T) {
 		{"member", 90, "POST /v2.1/servers", body(`,"metadata":{"a":"1","b":"2","c":"3"}`), 403, "Maximum number of metadata items exceeds 2"},
 		{"member", 90, "POST /v2.1/servers", body(`,"block_device_mapping_v2":[{"source_type":"volume","uuid":"a","boot_index":0}]`), 400, "not supported yet"},
 		{"member", 90, "POST /v2.1/servers", body(`,"block_device_mapping":[{"volume_id":"` + s.ID + `"}],"block_device_mapping_v2":[{}]`), 400, "Using different"},
-		{"member", 36, "POST /v2.1/servers", old(`"personality":[{"path":"/a","contents":"YQ=="}]`), 400, "not injected"},
+		{"member", 36, "POST /v2.1/servers", old(`"personality":[{"path":"/a","contents":"YQ=="}]`), 403, "Personality file limit exceeded"},
 		{"member", 57, "POST /v2.1/servers", body(`,"personality":[]`), 400, "Additional properties"},
 		{"member", 36, "POST /v2.1/servers", old(`"networks":[{"uuid":"x"}]`), 400, "Bad networks format: network uuid is not in proper format (x)"},
 		{"member", 36, "POST /v2.1/servers", old(`"networks":[{}]`), 400, "missing 'uuid'"},
