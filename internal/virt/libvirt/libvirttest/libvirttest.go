@@ -11,6 +11,7 @@ package libvirttest
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -121,6 +122,13 @@ func StartWith(t testing.TB, qemuConf string) *Daemon {
 	return d
 }
 
+// displays sets a range of VNC ports: daemons that do not know of each other would choose
+// the same port at the same moment, and one of their guests would not start.
+func displays() string {
+	first := 12_000 + 60*rand.IntN(300)
+	return fmt.Sprintf("remote_display_port_min = %d\nremote_display_port_max = %d\n", first, first+59)
+}
+
 // run keeps the daemons, on a thread of its own: they are told to die with that thread.
 func (d *Daemon) run(qemuConf string, failed chan<- error) {
 	runtime.LockOSThread()
@@ -128,7 +136,7 @@ func (d *Daemon) run(qemuConf string, failed chan<- error) {
 	defer close(d.ended)
 	var out bytes.Buffer
 	cmd := exec.Command("sh", "-c", script)
-	cmd.Env = append(os.Environ(), "SOCKETS="+filepath.Dir(d.Socket), "QEMU_CONF="+qemuConf)
+	cmd.Env = append(os.Environ(), "SOCKETS="+filepath.Dir(d.Socket), "QEMU_CONF="+qemuConf+displays())
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC,
