@@ -51,6 +51,7 @@ type Config struct {
 // Host is one simulated host.
 type Host struct {
 	cfg    Config
+	began  time.Time
 	guests *guests
 
 	mu       sync.Mutex
@@ -94,7 +95,7 @@ func New(cfg Config) *Host {
 	cfg.VCPUs = orElse(cfg.VCPUs, defaultVCPUs)
 	cfg.MemoryMiB = orElse(cfg.MemoryMiB, defaultMemoryMiB)
 	cfg.DiskGiB = orElse(cfg.DiskGiB, defaultDiskGiB)
-	h := &Host{cfg: cfg, guests: &guests{byID: map[string]guest{}}, watchers: map[*watcher]struct{}{}}
+	h := &Host{cfg: cfg, began: cfg.Clock.Now(), guests: &guests{byID: map[string]guest{}}, watchers: map[*watcher]struct{}{}}
 	h.knobs.delay = Delays{Ensure: cfg.Delay, Destroy: cfg.Delay}
 	if cfg.State != nil {
 		h.guests = cfg.State.host(cfg.Hostname)

@@ -2,6 +2,8 @@ package fake
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/kilonova/kilonova/internal/virt"
 )
@@ -25,7 +27,7 @@ func (h *Host) Inventory(ctx context.Context) (virt.Inventory, error) {
 	}
 	h.guests.mu.Unlock()
 	return virt.Inventory{
-		Uptime:   " 00:00:00 up  0:00,  0 users,  load average: 0.00, 0.00, 0.00",
+		Uptime:   h.uptime(),
 		Hostname: h.cfg.Hostname, Type: "fake", Version: 1000000, HostIP: "127.0.0.1",
 		VCPUs: h.cfg.VCPUs, MemoryMiB: h.cfg.MemoryMiB, DiskGiB: h.cfg.DiskGiB,
 		MemoryUsed: memory, DiskUsedGiB: disk, DiskLeastGiB: h.cfg.DiskGiB - disk,
@@ -36,4 +38,13 @@ func (h *Host) Inventory(ctx context.Context) (virt.Inventory, error) {
 		Arch:      "x86_64",
 		Supported: []virt.Instance{{Arch: "x86_64", HVType: "fake", VMMode: "hvm"}},
 	}, nil
+}
+
+// uptime is as uptime(1) prints it, since the simulation of this host began; a simulated
+// host has no users and no load.
+func (h *Host) uptime() string {
+	now := h.cfg.Clock.Now()
+	up := now.Sub(h.began)
+	return fmt.Sprintf(" %s up %2d:%02d,  0 users,  load average: 0.00, 0.00, 0.00",
+		now.Format(time.TimeOnly), int(up.Hours()), int(up.Minutes())%60)
 }
