@@ -6,10 +6,6 @@ package limit
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,45 +36,6 @@ func Commits(ctx context.Context, dir string, callers int, d time.Duration) (flo
 			_, err := tx.Exec("INSERT INTO probe(doc) VALUES(?)", row)
 			return err
 		})
-	})
-}
-
-// HTTP answers requests per second of a plain net/http server in this process that reads a
-// body of the size and answers one, by clients in this process, over loopback.
-func HTTP(ctx context.Context, callers, in, out int, d time.Duration) (float64, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	answer := []byte(strings.Repeat("x", out))
-	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		_, _ = w.Write(answer)
-	})}
-	go srv.Serve(l)   //nolint:errcheck // closed below
-	defer srv.Close() //nolint:errcheck // the probe is over
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Proxy, t.MaxIdleConnsPerHost = nil, callers
-	client := &http.Client{Transport: t}
-	body := strings.Repeat("x", in)
-	return Rate(callers, d, func() error {
-		method, r := http.MethodGet, io.Reader(nil)
-		if in > 0 {
-			method, r = http.MethodPost, strings.NewReader(body)
-		}
-		req, err := http.NewRequestWithContext(ctx, method, "http://"+l.Addr().String()+"/", r)
-		if err != nil {
-			return err
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		n, err := io.Copy(io.Discard, resp.Body)
-		if err == nil && n != int64(out) {
-			err = fmt.Errorf("%d bytes of %d", n, out)
-		}
-		return firstOf(err, resp.Body.Close())
 	})
 }
 

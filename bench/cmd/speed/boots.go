@@ -44,7 +44,7 @@ func bootsBy(ctx context.Context, c *cloud.Cloud, dir string, hosts, clients int
 	if err != nil {
 		return err
 	}
-	plain, err := limit.HTTP(ctx, clients, 150, 300, *length)
+	plain, err := limit.HTTP(ctx, echo(), clients, 150, 300, *length)
 	if err != nil {
 		return err
 	}

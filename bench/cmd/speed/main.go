@@ -12,10 +12,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kilonova/kilonova/bench/cloud"
+	"github.com/kilonova/kilonova/bench/limit"
 )
 
 var (
@@ -35,7 +37,21 @@ var measurements = map[string]func(ctx context.Context, dir string) error{
 	"boots": boots, "read": read, "start": start, "idle": idle, "real": real,
 }
 
+// echo is the command that runs this program as the plain server of limit.HTTP.
+func echo() []string { return []string{os.Args[0], "echo"} }
+
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "echo" {
+		size, err := strconv.Atoi(os.Args[2])
+		if err == nil {
+			err = limit.Echo(size)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "speed: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	for _, name := range strings.Split(*what, ",") {
 		m := measurements[name]

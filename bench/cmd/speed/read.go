@@ -166,7 +166,7 @@ func single(ctx context.Context, c *cloud.Cloud, id string) error {
 		return err
 	}
 	for _, clients := range []int{1, 8} {
-		plain, err := limit.HTTP(ctx, clients, 0, len(body), *length)
+		plain, err := limit.HTTP(ctx, echo(), clients, 0, len(body), *length)
 		if err != nil {
 			return err
 		}
