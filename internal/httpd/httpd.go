@@ -1,11 +1,12 @@
 // Package httpd is what every HTTP server of ours shares: a life cycle, request ids,
-// limits on size and depth of bodies, and a last line of defence against panics. It
+// limits on size, depth and slowness of bodies, and a last line of defence against panics. It
 // knows no API: each service renders its errors in its own format.
 //
 // Layer 1: mechanism; knows no room.
 package httpd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,17 +63,30 @@ func Wrap(h http.Handler, log *slog.Logger, onPanic http.HandlerFunc, idHeaders 
 	})
 }
 
+// Server is how a service treats its connections. The zero value is right.
+type Server struct {
+	// Patience is how long a client may keep us waiting for the next piece of a body, its
+	// own or ours; 0 is a minute.
+	Patience time.Duration
+}
+
+// Serve answers on l as the zero Server does.
+func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	return Server{}.Serve(ctx, l, h)
+}
+
 // Serve answers on l until ctx ends, then lets running requests finish for up to
 // five seconds.
-func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+func (s Server) Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	wait := cmp.Or(s.Patience, patience)
 	srv := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 20 * time.Second,
+		Handler:           paceBodies(h, wait),
+		ReadHeaderTimeout: min(20*time.Second, wait),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
+	go func() { done <- srv.Serve(pacedListener{l, wait}) }()
 	select {
 	case err := <-done:
 		return err
