@@ -18,7 +18,7 @@ func (c *Conductor) hold(t *store.Tx, id string, fn func(*nova.Server)) error {
 func (c *Conductor) truth(ctx context.Context, serverID, host string, gen int64) (nova.Truth, error) {
 	var truth nova.Truth
 	err := c.cfg.Store.View(ctx, func(t *store.Tx) (err error) {
-		_, truth, err = t.Wishes().Get(serverID, host)
+		truth, err = t.Wishes().Truth(serverID, host)
 		return err
 	})
 	if err == nil && truth.Gen < gen {

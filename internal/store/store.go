@@ -37,6 +37,7 @@ type Store struct {
 	db      *sqldb.DB
 	clock   clock.Clock
 	servers *cache
+	wishes  wishCache
 	numbers numbers
 }
 
@@ -67,6 +68,8 @@ type Tx struct {
 	// changed are the servers written so far. Until the commit they must not be found in the
 	// cache, since this transaction may yet be undone; after it they are put there.
 	changed []*nova.Server
+	// wished are the wishes written so far, kept likewise.
+	wished []nova.Wish
 	// fresh says that what is remembered proved old: ask the database.
 	fresh bool
 	// writes says that the transaction may see what is not committed yet, its own or that of
@@ -102,6 +105,9 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	}
 	for _, v := range tx.changed {
 		s.servers.put(v)
+	}
+	for _, w := range tx.wished {
+		s.wishes.put(w)
 	}
 	return nil
 }

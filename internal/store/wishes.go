@@ -34,6 +34,7 @@ func (q Wishes) Set(w *nova.Wish) error {
 	if derr != nil {
 		return derr
 	}
+	q.wished = append(q.wished, *w)
 	if fresh {
 		_, err = q.t.Exec(`INSERT INTO wishes(server_id, host, gen, reached, reached_at, pending, gone, saga_id, wish, truth)
 			VALUES(?,?,?,0,0,1,?,?,?,'')`, w.ServerID, w.Host, w.Gen, flag(w.Gone), w.SagaID, d)
@@ -70,44 +71,89 @@ func decodeWish(w *nova.Wish, tr *nova.Truth, wish, truth string) error {
 	if err := json.Unmarshal([]byte(wish), w); err != nil {
 		return err
 	}
+	return decodeTruth(tr, truth)
+}
+
+func decodeTruth(tr *nova.Truth, truth string) error {
 	if truth == "" {
 		return nil
 	}
 	return json.Unmarshal([]byte(truth), tr)
 }
 
+// Truth reads what the host said last of a server that it has a wish for; the zero truth when
+// it has said nothing yet.
+func (q Wishes) Truth(serverID, host string) (tr nova.Truth, err error) {
+	var truth string
+	err = q.t.Row("SELECT truth FROM wishes WHERE server_id=? AND host=?", []any{serverID, host}, &truth)
+	if err != nil {
+		return tr, notFound(err, "no wish for server %s on host %s", serverID, host)
+	}
+	if err := decodeTruth(&tr, truth); err != nil {
+		return tr, fmt.Errorf("truth of server %s: %w", serverID, err)
+	}
+	return tr, nil
+}
+
 // Owed lists the wishes that a host has not reached, but for those whose generation it
-// knows already.
+// knows already. They share what they point to with others: change nothing in them.
 func (q Wishes) Owed(host string, known map[string]int64) ([]nova.Wish, error) {
-	return q.list("SELECT server_id, gen, pending, saga_id, wish FROM wishes WHERE host=? AND pending=1", host, known)
+	return q.list("SELECT server_id, gen, pending, saga_id FROM wishes WHERE host=? AND pending=1", host, known)
 }
 
-// All lists every wish for a host.
+// All lists every wish for a host, as Owed does.
 func (q Wishes) All(host string) ([]nova.Wish, error) {
-	return q.list("SELECT server_id, gen, pending, saga_id, wish FROM wishes WHERE host=?", host, nil)
+	return q.list("SELECT server_id, gen, pending, saga_id FROM wishes WHERE host=?", host, nil)
 }
 
+// list reads which wishes there are, and the documents of those alone that are not
+// remembered: most are asked for right after this process wrote them.
 func (q Wishes) list(text, host string, known map[string]int64) ([]nova.Wish, error) {
 	var out []nova.Wish
+	missing := map[string]int{} // server id → index in out
 	err := q.t.Each(text, []any{host}, func(scan func(...any) error) error {
-		var w nova.Wish
-		var gen int64
+		w := nova.Wish{Host: host}
 		var pending int
-		var id, sagaID, text string
-		if err := scan(&id, &gen, &pending, &sagaID, &text); err != nil {
+		if err := scan(&w.ServerID, &w.Gen, &pending, &w.SagaID); err != nil {
 			return err
 		}
-		if known[id] >= gen {
+		if known[w.ServerID] >= w.Gen {
 			return nil
 		}
-		if err := json.Unmarshal([]byte(text), &w); err != nil {
-			return fmt.Errorf("a wish for host %s: %w", host, err)
+		sagaID := w.SagaID
+		if kept, ok := q.s.wishes.get(&w); ok {
+			w = kept
+		} else {
+			missing[w.ServerID] = len(out)
 		}
-		w.Gen, w.SagaID, w.Owed = gen, sagaID, pending == 1
+		w.SagaID, w.Owed = sagaID, pending == 1
 		out = append(out, w)
 		return nil
 	})
-	return out, err
+	if err != nil || len(missing) == 0 {
+		return out, err
+	}
+	return out, q.documents(host, out, missing)
+}
+
+// documents fills in what the wishes want.
+func (q Wishes) documents(host string, out []nova.Wish, missing map[string]int) error {
+	return inLists(sortedKeys(missing), func(marks string, args []any) error {
+		return q.t.Each("SELECT server_id, wish FROM wishes WHERE host=? AND server_id IN ("+marks+")", append([]any{host}, args...),
+			func(scan func(...any) error) error {
+				var id, text string
+				if err := scan(&id, &text); err != nil {
+					return err
+				}
+				w := &out[missing[id]]
+				gen, sagaID, owed := w.Gen, w.SagaID, w.Owed
+				if err := json.Unmarshal([]byte(text), w); err != nil {
+					return fmt.Errorf("the wish for server %s on host %s: %w", id, host, err)
+				}
+				w.Gen, w.SagaID, w.Owed = gen, sagaID, owed
+				return nil
+			})
+	})
 }
 
 // Reported is a wish as it was when a host reported on it.
@@ -159,8 +205,7 @@ func (q Wishes) Settle(serverID, host, sagaID string) (nova.Truth, error) {
 		serverID, host, sagaID); err != nil {
 		return nova.Truth{}, err
 	}
-	_, tr, err := q.Get(serverID, host)
-	return tr, err
+	return q.Truth(serverID, host)
 }
 
 // Drop removes the wish for a server on a host; none there is no error.

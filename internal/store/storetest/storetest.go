@@ -77,6 +77,7 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		{"cancel and wake touch what does not rest", sagaCancelWake},
 		{"ready sagas come in order, by shard", sagaReady},
 		{"a wish is owed until it is reached", wishOwed},
+		{"a wish is the same here and in another process", wishesElsewhere},
 		{"an older report changes nothing", wishOlder},
 		{"a wish for gone is owed until it is gone", wishGone},
 		{"a second stay has generations of its own", wishSecondStay},

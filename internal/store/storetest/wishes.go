@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
@@ -46,6 +47,21 @@ func (e *exam) truth(server, host string) (tr nova.Truth) {
 	e.Helper()
 	e.view(func(t *store.Tx) (err error) { _, tr, err = t.Wishes().Get(server, host); return err })
 	return tr
+}
+
+// wishesElsewhere lists what this process remembers and what another one reads.
+func wishesElsewhere(e *exam) {
+	e.wish(nova.Wish{ServerID: "a", Host: "h", Power: nova.Running, Server: *e.server(1, "p")})
+	e.wish(nova.Wish{ServerID: "b", Host: "h", SagaID: "saga", Gone: true, Server: *e.server(2, "p")})
+	list := func(s *store.Store) (out []nova.Wish) {
+		e.must(s.View(e.Context(), func(t *store.Tx) (err error) { out, err = t.Wishes().All("h"); return err }))
+		return out
+	}
+	here, there := list(e.Store), list(e.another())
+	want(e, "how many", len(there), 2)
+	if !reflect.DeepEqual(here, there) {
+		e.Errorf("this process remembers\n%+v\nand another reads\n%+v", here, there)
+	}
 }
 
 func wishOwed(e *exam) {
