@@ -116,11 +116,14 @@ func onHost(t *store.Tx, s *createState) error {
 }
 
 func offHost(t *store.Tx, s *createState) error {
-	_, err := t.Servers().Change(s.ServerID, func(v *nova.Server) error {
+	v, err := t.Servers().Change(s.ServerID, func(v *nova.Server) error {
 		v.Host, v.Node, v.Zone = "", "", ""
 		return nil
 	})
-	return err
+	if err != nil || v.GroupID == "" {
+		return err
+	}
+	return t.ServerGroups().Put(v.ID, "")
 }
 
 func (c *Conductor) makePorts(ctx context.Context, s *createState) error {

@@ -56,11 +56,17 @@ func (c *Conductor) remove() saga.Saga[removeState, *store.Tx] {
 			Do:   func(ctx context.Context, s *S) error { return c.cfg.Scheduler.Release(ctx, s.ServerID) },
 		}},
 		Done: func(t *store.Tx, s *S) error {
-			return c.hold(t, s.ServerID, func(v *nova.Server) {
+			group := ""
+			err := c.hold(t, s.ServerID, func(v *nova.Server) {
+				group = v.GroupID
 				now := t.Now()
 				v.VM, v.Task, v.Power, v.Saga = nova.Deleted, nova.NoTask, nova.NoState, ""
 				v.TerminatedAt, v.DeletedAt, v.VIFs = now, now, nil
 			})
+			if err != nil || group == "" {
+				return err
+			}
+			return t.ServerGroups().Leave(s.ServerID)
 		},
 	}
 }

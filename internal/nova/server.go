@@ -64,6 +64,9 @@ type Server struct {
 	AskedNode     string              `json:"asked_node,omitempty"`
 	Hints         map[string][]string `json:"hints,omitempty"`
 	TrustedCerts  []string            `json:"trusted_certs,omitempty"`
+	// GroupID is the server group that it was made in. A group that was deleted since rules no
+	// more.
+	GroupID string `json:"group,omitempty"`
 
 	Networks       []NetworkRequest `json:"networks,omitempty"`
 	SecurityGroups []string         `json:"security_groups,omitempty"`

@@ -103,7 +103,7 @@ func (r *Room) Create(ctx context.Context, by By, q CreateRequest) ([]*nova.Serv
 			}
 			recs = append(recs, rec)
 		}
-		return nil
+		return r.join(t, servers)
 	})
 	if err != nil {
 		return nil, err
@@ -193,6 +193,9 @@ func (r *Room) prepare(ctx context.Context, by By, q CreateRequest) (*nova.Serve
 			return err
 		}
 		if err := checkAsked(t, q); err != nil {
+			return err
+		}
+		if err := groupOf(t, s); err != nil {
 			return err
 		}
 		return keyOf(t, s, by.UserID, q.KeyName)

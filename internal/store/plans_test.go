@@ -54,6 +54,7 @@ func (c scribed) Prepare(text string) (driver.Stmt, error) {
 var whole = map[string]string{
 	"FROM flavors ORDER BY id":                "there are few flavors, and every list reads all",
 	"FROM aggregates ORDER BY num":            "there are few aggregates, and every change looks at all",
+	"FROM server_groups ORDER BY num LIMIT":   "a page of all groups, in the order of its index",
 	"FROM services ORDER BY host":             "read once a refresh for all servers",
 	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
 	"FROM inventories":                        "read once a refresh for all servers",
@@ -199,6 +200,12 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(t.Aggregates().Insert(&nova.Aggregate{ID: "1", Num: 1, Hosts: []string{"h"}}))
 		must(t.Aggregates().Forget("h"))
 		must(t.Aggregates().Delete(1))
+		must(t.ServerGroups().Turn())
+		must(t.ServerGroups().Insert(&nova.ServerGroup{ID: "g", Num: 1, ProjectID: "p"}))
+		must(t.ServerGroups().Hold("g"))
+		must(t.ServerGroups().Join("g", server))
+		must(t.ServerGroups().Put("s", "h"))
+		must(t.ServerGroups().Leave("s"))
 		return nil
 	}))
 	must(s.View(ctx, func(t *store.Tx) error {
@@ -236,6 +243,13 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(lost(t.Hypervisors().All()))
 		must(lost(t.Aggregates().All()))
 		must(lost(t.Aggregates().Get(1)))
+		must(lost(t.ServerGroups().Get("g")))
+		must(lost(t.ServerGroups().Has("g")))
+		must(lost(t.ServerGroups().Count("p")))
+		must(lost(t.ServerGroups().CountOf("g", "u")))
+		must(lost(t.ServerGroups().Hosts("g", "s")))
+		must(lost(t.ServerGroups().Page("p", 0, 1)))
+		must(lost(t.ServerGroups().Page("", 0, 1)))
 		must(lost(t.Services().OnHosts("nova-compute", []string{"h"})))
 		must(lost(t.Hypervisors().Get("1")))
 		must(lost(t.Hypervisors().ByNum(1)))
@@ -249,6 +263,7 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(lost(t.Keypairs().Get("u", "k")))
 		return lost(t.Facts())
 	}))
+	must(s.Update(ctx, func(t *store.Tx) error { return t.ServerGroups().Delete("g") }))
 	must(lost(s.NextNumber(ctx, "n")))
 	must(lost(store.SagaLog{Store: s}.Ready(ctx, []int{1}, now, 10)))
 	l := store.Leases{Store: s}

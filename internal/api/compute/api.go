@@ -29,6 +29,7 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/server"
+	"github.com/kilonova/kilonova/internal/servergroup"
 	"github.com/kilonova/kilonova/internal/service"
 	"github.com/kilonova/kilonova/internal/store"
 )
@@ -84,6 +85,7 @@ type API struct {
 
 	aggregates *aggregate.Room
 	flavors    *flavor.Room
+	groups     *servergroup.Room
 	keypairs   *keypair.Room
 	services   *service.Room
 }
@@ -101,6 +103,7 @@ func New(cfg Config) (*API, error) {
 	a.live = liveAddresses{ports: cfg.Networks, clock: cfg.Clock, log: cfg.Log}
 	a.flavors, a.keypairs = flavor.New(cfg.Store), keypair.New(cfg.Store, cfg.limits().KeyPairs)
 	a.services, a.aggregates = service.New(cfg.Store), aggregate.New(cfg.Store, cfg.Settings.DefaultZone)
+	a.groups = servergroup.New(cfg.Store, cfg.limits().ServerGroups)
 	for _, f := range microversion.ShowFlags {
 		if f.Rule != "" {
 			a.show = append(a.show, showRule{f.Flag, cfg.Policy.Handle(f.Rule)})

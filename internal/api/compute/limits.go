@@ -62,8 +62,12 @@ func showLimits(q *Request) error {
 		project = *x.TenantID
 	}
 	var used store.Usage
+	var groups int64
 	err := q.API.cfg.Store.View(q.R.Context(), func(t *store.Tx) (err error) {
-		used, err = t.Servers().Usage(project)
+		if used, err = t.Servers().Usage(project); err != nil {
+			return err
+		}
+		groups, err = t.ServerGroups().Count(project)
 		return err
 	})
 	if err != nil {
@@ -77,5 +81,6 @@ func showLimits(q *Request) error {
 		SecurityGroupRules: noLimit, SecurityGroups: noLimit, FloatingIPs: noLimit,
 		Cores: l.Cores, Instances: l.Instances, KeyPairs: l.KeyPairs, RAM: l.RAM, ServerGroups: l.ServerGroups,
 		GroupMembers: l.GroupMembers, CoresUsed: used.VCPUs, InstancesUsed: used.Servers, RAMUsed: used.MemoryMiB,
+		ServerGroupsUsed: groups,
 	}}})
 }

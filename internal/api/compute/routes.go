@@ -25,6 +25,7 @@ func (a *API) Routes() []Route {
 		a.serviceRoutes(),
 		a.hypervisorRoutes(),
 		a.aggregateRoutes(),
+		a.serverGroupRoutes(),
 		a.extensionRoutes(),
 	)
 }

@@ -18,6 +18,7 @@ type viewKey struct {
 	show               microversion.Show
 	base, host, prefix string
 	single             bool
+	group              string // it may be deleted, and the server knows nothing of that
 	status             string // of the host; "-" where it is not shown
 	addresses          *described
 }
@@ -72,7 +73,7 @@ func (c *viewCache) put(k *viewKey, b []byte) {
 func (a *API) appendServer(dst []byte, l *lens, s *nova.Server, live addressBook, hosts hostBook) ([]byte, error) {
 	vifs, revision := live.vifs(s)
 	status := hosts.status(s.Host)
-	k := viewKey{s.ID, s.Gen, l.V, l.Show, l.base, l.host, l.prefix, l.single, "-", revision}
+	k := viewKey{s.ID, s.Gen, l.V, l.Show, l.base, l.host, l.prefix, l.single, l.group, "-", revision}
 	if status != nil {
 		k.status = *status
 	}

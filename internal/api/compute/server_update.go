@@ -39,6 +39,9 @@ func updateServer(q *Request) error {
 		return q.replyServer(s)
 	}
 	l := q.lens(q.Show(targetOf(s)), true)
+	if err := q.seeGroup(l, s); err != nil {
+		return err
+	}
 	vifs, _ := q.API.live.of(q.R.Context(), []*nova.Server{s}).vifs(s)
 	return q.Reply(http.StatusOK, l.Show, &briefServer{l.core(s, vifs, false)})
 }

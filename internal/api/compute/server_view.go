@@ -123,7 +123,8 @@ func (i *imageInServer) AppendMV(dst []byte, c microversion.Ctx) ([]byte, error)
 type lens struct {
 	microversion.Ctx
 	base, host, prefix string
-	single             bool // not in a list: with server groups
+	single             bool   // not in a list: with server groups
+	group              string // the one that the server is in; empty: none
 	scratch            serverView
 }
 
@@ -184,6 +185,9 @@ func (l *lens) core(s *nova.Server, vifs []nova.VIF, long bool) serverCore {
 	}
 	if l.single {
 		c.Groups = &[]string{}
+		if l.group != "" {
+			c.Groups = &[]string{l.group}
+		}
 	}
 	return c
 }

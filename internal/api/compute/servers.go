@@ -68,6 +68,9 @@ func (q *Request) replyServer(s *nova.Server) error {
 	target := targetOf(s)
 	show := q.Show(target)
 	l := q.lens(show, true)
+	if err := q.seeGroup(l, s); err != nil {
+		return err
+	}
 	hosts, err := q.hosts(show, target)
 	if err != nil {
 		return err
@@ -79,6 +82,18 @@ func (q *Request) replyServer(s *nova.Server) error {
 	}
 	httpd.WriteBytes(q.W, http.StatusOK, append(b, '}'))
 	return nil
+}
+
+// seeGroup puts the server's group into the lens, unless it was deleted.
+func (q *Request) seeGroup(l *lens, s *nova.Server) error {
+	if s.GroupID == "" || q.V < 71 {
+		return nil
+	}
+	there, err := q.API.groups.Has(q.R.Context(), s.GroupID)
+	if there {
+		l.group = s.GroupID
+	}
+	return err
 }
 
 func deleteServer(q *Request) error {

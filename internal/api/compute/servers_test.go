@@ -194,7 +194,7 @@ func TestCreateTakesItsFields(t *testing.T) {
 		"user_data":"aGk=","accessIPv4":"1.2.3.4","accessIPv6":"::1","OS-DCF:diskConfig":"AUTO","hostname":"h.example.org",
 		"adminPass":"pw","security_groups":[{"name":"web"},{"name":"web"}],"trusted_image_certificates":["c1"],
 		"block_device_mapping_v2":[{"boot_index":"0","uuid":"`+imageID+`","source_type":"image","destination_type":"local"}]
-		},"os:scheduler_hints":{"group":"`+imageID+`","x":{"y":[1]},"same_host":["`+imageID+`"]}}`)
+		},"os:scheduler_hints":{"different_cell":"`+imageID+`","x":{"y":[1]},"same_host":["`+imageID+`"]}}`)
 	if a.code != 202 || !strings.HasPrefix(a.header.Get("Location"), "http://openstack.example.com/v2.1/aaaa/servers/") {
 		t.Fatal(a)
 	}
@@ -204,7 +204,7 @@ func TestCreateTakesItsFields(t *testing.T) {
 	}
 	s := w.get(v["id"].(string))
 	hints := fmt.Sprint(s.Hints)
-	want := "map[group:[" + imageID + "] same_host:[" + imageID + "] x:[{\"y\":[1]}]]"
+	want := "map[different_cell:[" + imageID + "] same_host:[" + imageID + "] x:[{\"y\":[1]}]]"
 	if hints != want {
 		t.Errorf("hints %s, want %s", hints, want)
 	}

@@ -93,7 +93,7 @@ type options struct {
 }
 
 func unlimited() server.Limits {
-	return server.Limits{Instances: -1, Cores: -1, RAM: -1, MetadataItems: 128, KeyPairs: -1}
+	return server.Limits{Instances: -1, Cores: -1, RAM: -1, MetadataItems: 128, KeyPairs: -1, ServerGroups: -1, GroupMembers: -1}
 }
 
 func newWorld(t testing.TB, o options) *world {

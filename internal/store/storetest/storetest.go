@@ -70,6 +70,7 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		{"usage follows servers", serverUsage},
 		{"usage is exact under concurrency", serverUsageRace},
 		{"a walk meets every server once, either way", serverWalk},
+		{"groups of servers keep their members and places", serverGroups},
 		{"a purge takes old rows and their history", serverPurge},
 		{"numbers are never given twice", numbers},
 		{"a saga is as it was saved", sagaRoundTrip},
