@@ -157,7 +157,7 @@ type VIF struct {
 	Type       string            `json:"type,omitempty"`
 	Details    map[string]string `json:"details,omitempty"`
 	DeviceName string            `json:"device,omitempty"` // the tap: "tap" and 11 characters of PortID
-	Active     bool              `json:"active,omitempty"` // the network side has wired it
+	Status     string            `json:"status,omitempty"` // the port's: ACTIVE when the network side has wired it, BUILD, DOWN
 	Tag        string            `json:"tag,omitempty"`
 }
 

@@ -25,3 +25,12 @@ func (r *Room) SetGuestPassword(ctx context.Context, id, password string) error 
 	})
 	return err
 }
+
+// ClearGuestPassword forgets what the guest posted.
+func (r *Room) ClearGuestPassword(ctx context.Context, id, projectID string) error {
+	_, err := r.change(ctx, id, projectID, func(_ *store.Tx, s *nova.Server) error {
+		s.GuestPassword = ""
+		return nil
+	})
+	return err
+}

@@ -47,4 +47,15 @@ func TestAGuestsPasswordIsKeptUntilItsOwnerClearsIt(t *testing.T) {
 	if err != nil || got.GuestPassword != "first" {
 		t.Errorf("kept %q, %v", got.GuestPassword, err)
 	}
+	if err := room.ClearGuestPassword(t.Context(), s.ID, "another project"); !nova.IsNotFound(err) {
+		t.Errorf("a stranger clears it: %v", err)
+	}
+	for range 2 {
+		if err := room.ClearGuestPassword(t.Context(), s.ID, "p"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := set(s.ID, "second"); err != nil {
+		t.Errorf("after it was cleared: %v", err)
+	}
 }

@@ -264,6 +264,7 @@ func TestOurTypesHaveRightTags(t *testing.T) {
 	for _, x := range []any{
 		serverView{}, briefServer{}, serverIndex{}, createBody{}, updateBody{}, createdServer{}, serverQuery{}, actionsQuery{},
 		instanceAction{}, instanceActionEvent{}, metadataBody{}, metaBody{}, tagsBody{}, emptyQuery{},
+		interfaceList{}, interfaceBody{}, passwordBody{},
 	} {
 		if err := microversion.Check(x); err != nil {
 			t.Error(err)

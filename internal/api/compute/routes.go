@@ -16,6 +16,8 @@ func (a *API) Routes() []Route {
 		a.serverMetadataRoutes(),
 		a.serverTagRoutes(),
 		a.serverAddressRoutes(),
+		a.serverInterfaceRoutes(),
+		a.serverPasswordRoutes(),
 		a.instanceActionRoutes(),
 		a.flavorRoutes(),
 		a.flavorSpecRoutes(),

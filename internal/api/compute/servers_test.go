@@ -79,7 +79,8 @@ func TestServersAreTheirProjects(t *testing.T) {
 		{"POST", "/action", `{"os-stop":null}`}, {"POST", "/action", `{"lock":null}`},
 		{"POST", "/action", `{"os-getConsoleOutput":{}}`},
 		{"GET", "/metadata", ""}, {"POST", "/metadata", `{"metadata":{}}`}, {"PUT", "/metadata/a", `{"meta":{"a":"b"}}`},
-		{"GET", "/tags", ""}, {"PUT", "/tags/x", ""}, {"GET", "/ips", ""}, {"GET", "/os-instance-actions", ""},
+		{"GET", "/tags", ""}, {"PUT", "/tags/x", ""}, {"GET", "/ips", ""}, {"GET", "/os-interface", ""},
+		{"GET", "/os-server-password", ""}, {"DELETE", "/os-server-password", ""}, {"GET", "/os-instance-actions", ""},
 	} {
 		w.want(404, "other", 90, c.method, path+c.path, c.body)
 		if c.method != "GET" {

@@ -116,7 +116,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if item.Password && r.Method != http.MethodGet && r.Method != http.MethodHead {
-		if err := s.setPassword(w, r, who.ServerID, len(item.Body) > 0); err != nil {
+		if err := s.setPassword(w, r, who.ServerID); err != nil {
 			return err
 		}
 		item = metadata.Item{}

@@ -13,13 +13,10 @@ import (
 const maxPassword = 1020
 
 // setPassword keeps what a guest posts as its password: what it encrypted for its owner.
-// There says that it has posted one before.
-func (s *Service) setPassword(w http.ResponseWriter, r *http.Request, id string, there bool) error {
-	switch {
-	case r.Method != http.MethodPost:
+// Whether there is one already is the room's to say: its owner may just have cleared it.
+func (s *Service) setPassword(w http.ResponseWriter, r *http.Request, id string) error {
+	if r.Method != http.MethodPost {
 		return nova.Errorf(nova.Invalid, "GET and POST only are supported.")
-	case there:
-		return errConflict
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 4*maxPassword)
 	b, err := httpd.ReadBody(r, maxPassword)

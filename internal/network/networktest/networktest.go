@@ -122,7 +122,7 @@ func order(t *testing.T, l Lab) {
 		if v.Index != i || v.NetworkID != s.Requests[i].NetworkID || v.Tag != s.Requests[i].Tag || v.Preexisting {
 			t.Errorf("%d: %+v", i, v)
 		}
-		if v.MAC == "" || v.MTU == 0 || v.NetworkName == "" || v.Type != "unbound" || v.Active || v.DeviceName != "tap"+v.PortID[:11] {
+		if v.MAC == "" || v.MTU == 0 || v.NetworkName == "" || v.Type != "unbound" || v.Status != "DOWN" || v.DeviceName != "tap"+v.PortID[:11] {
 			t.Errorf("%d: %+v", i, v)
 		}
 		if len(v.FixedIPs) != 1 || v.FixedIPs[0].Version != 4 || len(v.Subnets) != 1 || v.Subnets[0].ID != v.FixedIPs[0].SubnetID {

@@ -142,7 +142,7 @@ func (a around) vif(p port, place int) network.VIF {
 	v := network.VIF{
 		PortID: p.ID, NetworkID: p.NetworkID, NetworkName: n.Name, MAC: p.MAC, MTU: n.MTU, Index: place,
 		Preexisting: !p.own(), Type: p.VIFType, Details: map[string]string{},
-		DeviceName: "tap" + p.ID[:min(11, len(p.ID))], Active: p.Status == "ACTIVE",
+		DeviceName: "tap" + p.ID[:min(11, len(p.ID))], Status: p.Status,
 	}
 	if m, ok := p.mark(); ok {
 		v.Index, v.Tag = m.Index, m.Tag
