@@ -134,6 +134,7 @@ anything='.*'
 prepare() {
 	head -c 1M /dev/zero >"$dir/disk.raw"
 	printf '#cloud-config\n' >"$dir/user-data"
+	head -c 10241 /dev/zero >"$dir/large"
 	ssh-keygen -q -t ed25519 -N '' -C me -f "$dir/key"
 	as admin
 	value queued status image create --public --disk-format raw --container-format bare --min-disk 1 --file "$dir/disk.raw" prepared
@@ -598,6 +599,14 @@ part_nova() {
 	ok '.*built .* ACTIVE .*Running.*' nova list --name built
 	ok '.* ACTIVE .*' nova show built
 	ok '.*login:.*' nova console-log built
+	ok ".*DOWN .*$uuid .*$NET .* 10.10.0.[0-9]+ .*" nova interface-list built
+	ok ".*DOWN .*$uuid .*$NET .* 10.10.0.[0-9]+ .*" nova --os-compute-api-version 2.1 interface-list built
+	ok '' nova get-password built
+	ok '' nova clear-password built
+	ok '.*filed.*' nova --os-compute-api-version 2.56 boot --flavor m1.nano --image prepared --nic "net-id=$NET" --config-drive true --file "/etc/mine=$dir/user-data" --poll filed
+	no 'Personality content limit exceeded|HTTP 4' nova --os-compute-api-version 2.56 boot --flavor m1.nano --image prepared --nic "net-id=$NET" --file "/etc/mine=$dir/large" toolarge
+	no 'unrecognized arguments|--file' nova --os-compute-api-version 2.57 boot --flavor m1.nano --image prepared --nic "net-id=$NET" --file "/etc/mine=$dir/user-data" toonew
+	ok "$anything" nova delete filed
 	ok "$anything" nova stop built
 	becomes built SHUTOFF
 	ok "$anything" nova start built

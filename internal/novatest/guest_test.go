@@ -25,7 +25,7 @@ func TestRealGuests(t *testing.T) {
 	private, theirs := demo.newRouted("private", "10.7.0.0/24"), admin.newRouted("theirs", "10.8.0.0/24")
 
 	web := demo.boot("web", image, nil, private, shared)
-	db := demo.boot("db", image, func(o *servers.CreateOpts) { o.ConfigDrive = new(true) }, private)
+	db := demo.bootWithFile("db", image, private)
 	stranger := admin.boot("stranger", image, nil, theirs, shared)
 	all := []*guest{web, db, stranger}
 	for _, g := range all {
@@ -56,6 +56,8 @@ func TestRealGuests(t *testing.T) {
 		db.says("metadata from config drive /dev/")
 		db.says("kilonova-guest ready: db " + db.address("private"))
 		db.says("user data: I am db")
+		db.says("user data: .files.0.path /etc/motd")
+		db.says("user data: welcome to db")
 	})
 	stranger.says("kilonova-guest ready: stranger")
 	web.float(web.address("private"))

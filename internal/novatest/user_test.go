@@ -3,6 +3,7 @@ package novatest_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -117,6 +118,25 @@ func (u *user) boot(name, image string, change func(*servers.CreateOpts), nets .
 	s, err := servers.Create(u.t.Context(), u.compute, keypairs.CreateOptsExt{CreateOptsBuilder: opts, KeyName: "mine"}, nil).Extract()
 	u.check(err)
 	return &guest{user: u, name: name, id: s.ID}
+}
+
+// bootWithFile boots a guest with a config drive that holds a file of its own, /etc/motd,
+// in the last version that has such files. Its user data reads the drive.
+func (u *user) bootWithFile(name, image string, nets ...string) *guest {
+	u.t.Helper()
+	newest := u.compute.Microversion
+	defer func() { u.compute.Microversion = newest }()
+	u.compute.Microversion = "2.56"
+	return u.boot(name, image, func(o *servers.CreateOpts) {
+		o.ConfigDrive = new(true)
+		o.Personality = servers.Personality{{Path: "/etc/motd", Contents: []byte("welcome to " + name + "\n")}}
+		o.UserData = slices.Concat(script, []byte(`
+grep '^[.]files[.]0[.]path' /run/instance/meta | tr '\t' ' '
+mkdir -p /run/drive
+mount -t iso9660 -o ro "$(findfs LABEL=config-2)" /run/drive && cat /run/drive/openstack/content/0000
+umount /run/drive
+`))
+	}, nets...)
 }
 
 // script is everybody's user data.
