@@ -13,6 +13,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,6 +28,9 @@ type Placement struct {
 	// refresh lets one reader at a time read everything.
 	refresh sync.Mutex
 	index   atomic.Pointer[index]
+	// mu guards live.
+	mu   sync.RWMutex
+	live *Index
 }
 
 // index is immutable but for the used counters in its entries.
@@ -43,7 +48,7 @@ type entry struct {
 
 // New makes the accounting; Refresh fills its index.
 func New(s *store.Store) *Placement {
-	p := &Placement{store: s}
+	p := &Placement{store: s, live: NewIndex()}
 	p.index.Store(&index{byID: map[string]*entry{}})
 	return p
 }
@@ -67,6 +72,9 @@ func (p *Placement) Refresh(ctx context.Context) error {
 		ix.byID[pr.ID] = e
 	}
 	p.index.Store(ix)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live.Replace(slices.Collect(maps.Values(all)))
 	return nil
 }
 
