@@ -63,14 +63,11 @@ type Scheduler struct {
 }
 
 // New makes a scheduler; Refresh fills its view of the hosts.
-func New(cfg Config) *Scheduler {
+func New(cfg Config) (*Scheduler, error) {
 	if cfg.DownAfter == 0 {
 		cfg.DownAfter = time.Minute
 	}
 	cfg.SubsetSize = max(cfg.SubsetSize, 1)
-	if cfg.Filters == nil {
-		cfg.Filters = filter.Default()
-	}
 	if cfg.Weighers == nil {
 		cfg.Weighers = weigher.Default()
 	}
@@ -127,10 +124,9 @@ func (s *Scheduler) readHosts(ctx context.Context) error {
 			if !ok {
 				continue
 			}
-			hosts[h.ID] = &filter.Host{
-				Name: h.Host, Node: h.Hostname, Zone: sv.Zone, Arch: h.Arch, HVType: h.Type,
-				Disabled: sv.Disabled, ForcedDown: sv.ForcedDown, SeenAt: sv.SeenAt,
-			}
+			hosts[h.ID] = &filter.Host{Facts: factsOf(&h, sv), Identity: filter.Identity{
+				Name: h.Host, Node: h.Hostname, UUID: h.ID, HostIP: h.HostIP, SeenAt: sv.SeenAt,
+			}}
 		}
 		return nil
 	})
@@ -151,10 +147,12 @@ const claimTries = 20
 // repeated: a server that holds an allocation keeps it. Hosts named in not are left out.
 // When no host will do it gives nova.Invalid with the reason of each.
 func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Choice, error) {
-	spec := &filter.Spec{Server: v, Not: not, Now: s.cfg.Clock.Now(), DownAfter: s.cfg.DownAfter, Ask: ask(v.Flavor)}
+	spec := SpecOf(v)
+	spec.Tried, spec.Now, spec.DownAfter = not, s.cfg.Clock.Now(), s.cfg.DownAfter
+	want := ask(v.Flavor)
 	refreshed, begun := false, s.begun.Load()
 	for range claimTries {
-		best, ok, why := s.choose(spec)
+		best, ok, why := s.choose(spec, want)
 		if !ok && refreshed {
 			// The room that it lacks may be what it holds already.
 			if at, err := s.held(ctx, v.ID); err != nil || at.Host != "" {
@@ -171,7 +169,7 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 			continue
 		}
 		err := s.cfg.Placement.Claim(ctx, store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID},
-			best.C.ProviderID, spec.Ask)
+			best.C.ProviderID, want)
 		switch {
 		case errors.Is(err, store.ErrHeld):
 			at, err := s.held(ctx, v.ID)
@@ -222,12 +220,12 @@ func ask(f nova.Flavor) (out [nova.HostClasses]int64) {
 }
 
 // choose answers the best host, or why there is none.
-func (s *Scheduler) choose(spec *filter.Spec) (weigher.Option, bool, *reasons) {
+func (s *Scheduler) choose(spec *filter.Spec, want [nova.HostClasses]int64) (weigher.Option, bool, *reasons) {
 	hosts := *s.hosts.Load()
 	why := &reasons{}
 	lacking := func(c nova.Candidate, class int) {
 		if hosts[c.ProviderID] != nil {
-			why.add(nova.ClassNames[class], lack(&c, class, spec.Ask[class]))
+			why.add(nova.ClassNames[class], lack(&c, class, want[class]))
 		}
 	}
 	buf, _ := s.spare.Get().(*[]weigher.Option)
@@ -235,7 +233,7 @@ func (s *Scheduler) choose(spec *filter.Spec) (weigher.Option, bool, *reasons) {
 		buf = &[]weigher.Option{}
 	}
 	pass := (*buf)[:0]
-	for c := range s.cfg.Placement.Candidates(spec.Ask, lacking) {
+	for c := range s.cfg.Placement.Candidates(want, lacking) {
 		h := hosts[c.ProviderID]
 		if h == nil {
 			continue
@@ -284,9 +282,19 @@ func best(pass []weigher.Option) int {
 }
 
 func (s *Scheduler) pass(h *filter.Host, spec *filter.Spec) (name, why string, ok bool) {
-	for _, f := range s.cfg.Filters {
-		if why, ok := f.Pass(h, spec); !ok {
-			return f.Name, why, false
+	if name, why, ok := standing(&h.Identity, h.Facts, spec); !ok {
+		return name, why.String(), false
+	}
+	if spec.Forced() {
+		return "", "", true
+	}
+	for i := range s.cfg.Filters {
+		if f := &s.cfg.Filters[i]; f.Level(spec) > filter.Nothing {
+			x := *h
+			x.Silent = spec.Now.Sub(h.SeenAt) > spec.DownAfter
+			if why, ok := f.Pass(&x, spec); !ok {
+				return f.Name, why.String(), false
+			}
 		}
 	}
 	return "", "", true

@@ -1,18 +1,16 @@
 package filter
 
-import "time"
-
-// Compute wants the host's nova-compute enabled and alive.
-var Compute = Filter{"ComputeFilter", func(h *Host, s *Spec) (string, bool) {
-	switch {
-	case forced(s):
-		return "", true
-	case h.Disabled:
-		return "disabled", false
-	case h.ForcedDown:
-		return "forced down", false
-	case s.Now.Sub(h.SeenAt) > s.DownAfter:
-		return "last heard of " + s.Now.Sub(h.SeenAt).Round(time.Second).String() + " ago", false
-	}
-	return "", true
-}}
+// compute wants the host's nova-compute enabled and alive.
+func compute(*Options) (Filter, error) {
+	return Filter{Looks: FactsOnly, Pass: func(h *Host, s *Spec) (Why, bool) {
+		switch {
+		case h.Disabled:
+			return no("disabled")
+		case h.ForcedDown:
+			return no("forced down")
+		case h.Silent:
+			return Why{Text: "not heard of for over {asked} s", Asked: s.DownAfter.Seconds()}, false
+		}
+		return yes()
+	}}, nil
+}
