@@ -130,7 +130,7 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 			ID: uuid.NewString(), Num: node, Host: host, Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version,
 			HostIP: inv.HostIP, VCPUs: inv.VCPUs, MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB,
 			MemoryUsed: inv.MemoryUsed, DiskUsedGiB: inv.DiskUsedGiB, DiskLeastGiB: inv.DiskLeastGiB,
-			CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Traits: traits, ServiceID: s.ID, UpdatedAt: now,
+			CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Supported: kinds(inv.Supported), Traits: traits, ServiceID: s.ID, UpdatedAt: now,
 		}
 		h, err = t.Hypervisors().Put(h)
 		return err
@@ -140,6 +140,15 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 	}
 	c.beats.known(host, h.ServiceID)
 	return c.cfg.Accounts.PutProvider(ctx, c.provider(h))
+}
+
+// kinds are the guests that a host runs, as the scheduler reads them.
+func kinds(all []virt.Instance) [][3]string {
+	out := make([][3]string, len(all))
+	for i, k := range all {
+		out[i] = [3]string{k.Arch, k.HVType, k.VMMode}
+	}
+	return out
 }
 
 // numbers are those that the API shows for the host's service and hypervisor: theirs, or new

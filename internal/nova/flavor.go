@@ -70,7 +70,12 @@ type Hypervisor struct {
 	CPUInfo      map[string]any `json:"cpu_info,omitempty"`
 	Uptime       string         `json:"uptime,omitempty"`
 	Arch         string         `json:"arch,omitempty"`
-	Traits       []string       `json:"traits,omitempty"`
-	ServiceID    string         `json:"service"`
-	UpdatedAt    time.Time      `json:"updated"`
+	// Supported are the kinds of guest that it runs: architecture, hypervisor type and mode.
+	Supported [][3]string       `json:"supported,omitempty"`
+	Stats     map[string]string `json:"stats,omitempty"` // what its driver tells beside
+	// Metrics are what its monitors measured last.
+	Metrics   map[string]float64 `json:"metrics,omitempty"`
+	Traits    []string           `json:"traits,omitempty"`
+	ServiceID string             `json:"service"`
+	UpdatedAt time.Time          `json:"updated"`
 }

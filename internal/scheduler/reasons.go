@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func noValidHost(r *reasons) error {
 	if r.hosts == 0 {
 		return nova.Errorf(nova.Invalid, words+"There are no hosts.")
 	}
-	slices.SortStableFunc(r.order, func(a, b string) int { return r.by[b].count - r.by[a].count })
+	slices.SortFunc(r.order, func(a, b string) int { return cmp.Or(r.by[b].count-r.by[a].count, cmp.Compare(a, b)) })
 	var parts []string
 	for _, f := range r.order {
 		x := r.by[f]

@@ -63,11 +63,14 @@ type Scheduler struct {
 }
 
 // New makes a scheduler; Refresh fills its view of the hosts.
-func New(cfg Config) (*Scheduler, error) {
+func New(cfg Config) *Scheduler {
 	if cfg.DownAfter == 0 {
 		cfg.DownAfter = time.Minute
 	}
 	cfg.SubsetSize = max(cfg.SubsetSize, 1)
+	if cfg.Filters == nil {
+		cfg.Filters = filter.Default()
+	}
 	if cfg.Weighers == nil {
 		cfg.Weighers = weigher.Default()
 	}

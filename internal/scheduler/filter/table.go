@@ -54,6 +54,18 @@ var allFilters = []string{"nova.scheduler.filters.all_filters", "nova.scheduler.
 // Known are the names of all filters, sorted.
 func Known() []string { return slices.Sorted(maps.Keys(makers)) }
 
+// Default are Nova's present default filters, with the default settings.
+func Default() []Filter {
+	var out []Filter
+	for _, name := range []string{"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter",
+		"ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter"} {
+		f, _ := makers[name](&Options{}) // none of them can fail
+		f.Name = name
+		out = append(out, f)
+	}
+	return out
+}
+
 // New makes the enabled filters, in their order, and behind them the operator's own that
 // are not among them.
 func New(o Options) ([]Filter, error) {
