@@ -45,6 +45,7 @@ phase vet make vet
 phase "guest image" guest/build.sh "$KILONOVA_GUEST"
 phase "go test" go_tests
 phase clients test/clients.sh
+phase "docs" test/docs.sh
 phase "guest" guest/test.sh "$KILONOVA_GUEST"
 if [ -x demo/run.sh ]; then
 	phase demo make demo

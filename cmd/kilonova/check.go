@@ -14,8 +14,8 @@ import (
 type checkCmd struct {
 	where
 	output
-	Virt       string `enum:"fake,libvirt" default:"libvirt" help:"Hypervisor of the cloud."`
-	LibvirtURI string `placeholder:"URI" help:"libvirt connection, when it is not the system's."`
+	Virt       string `enum:"fake,libvirt," default:"" help:"Hypervisor of the cloud, fake or libvirt. Default: that of the last start."`
+	LibvirtURI string `placeholder:"URI" help:"libvirt connection. Default: that of the last start."`
 }
 
 // Run prints the findings; any finding is a failure, for scripts.

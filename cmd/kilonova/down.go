@@ -12,7 +12,7 @@ import (
 // downCmd takes a stopped cloud off this machine.
 type downCmd struct {
 	StateDir   string `required:"" placeholder:"DIR" help:"State directory of the cloud."`
-	LibvirtURI string `placeholder:"URI" help:"libvirt connection, when it is not the system's."`
+	LibvirtURI string `placeholder:"URI" help:"libvirt connection. Default: that of the last start."`
 	KeepGuests bool   `help:"Remove the network only."`
 }
 
@@ -20,6 +20,6 @@ type downCmd struct {
 func (d *downCmd) Run() error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	return target.Down(context.Background(), target.Options{
-		StateDir: d.StateDir, Virt: "libvirt", LibvirtURI: d.LibvirtURI, Clock: clock.Real{}, Log: log,
+		StateDir: d.StateDir, LibvirtURI: d.LibvirtURI, Clock: clock.Real{}, Log: log,
 	}, d.KeepGuests)
 }

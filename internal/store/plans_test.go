@@ -87,7 +87,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.texts = nil
-	readEverything(t, st)
+	tryEverything(t, st)
 	slices.Sort(s.texts)
 	var b strings.Builder
 	for _, text := range slices.Compact(s.texts) {
@@ -149,21 +149,43 @@ func explain(t *testing.T, db *sql.DB, text string) (lines []string) {
 	return lines
 }
 
-// readEverything calls every method that reads or changes, in each of its forms.
-func readEverything(t *testing.T, s *store.Store) {
+// tryEverything calls every method that reads or changes, in each of its forms.
+func tryEverything(t *testing.T, s *store.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Unix(1_700_000_000, 0)
-	next := func(*nova.Server) (bool, error) { return false, nil }
 	server := &nova.Server{ID: "s", Num: 1, ProjectID: "p", CreatedAt: now}
-	must := func(err error) {
+	must := mustBut(t)
+	changeEverything(t, s, server, now)
+	readEverything(t, s, server, now)
+	must(s.Update(ctx, func(t *store.Tx) error { return t.ServerGroups().Delete("g") }))
+	must(lost(s.NextNumber(ctx, "n")))
+	must(lost(store.SagaLog{Store: s}.Ready(ctx, []int{1}, now, 10)))
+	l := store.Leases{Store: s}
+	for range 2 {
+		must(lost(l.Take(ctx, "o", []string{"l"}, now, now)))
+	}
+	must(lost(l.Renew(ctx, "o", map[string]int64{"l": 2}, now)))
+	must(l.Release(ctx, "o", map[string]int64{"l": 2}))
+}
+
+// lost is the error of a call whose answer is not wanted.
+func lost(_ any, err error) error { return err }
+
+// mustBut ends the test at any error but that there is no such thing.
+func mustBut(t *testing.T) func(error) {
+	return func(err error) {
 		t.Helper()
 		if err != nil && !nova.IsNotFound(err) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now time.Time) {
+	t.Helper()
+	must := mustBut(t)
 	rec := saga.Record{ID: "1", Subject: "s", State: []byte("{}")}
-	lost := func(_ any, err error) error { return err }
-	must(s.Update(ctx, func(t *store.Tx) error {
+	must(s.Update(t.Context(), func(t *store.Tx) error {
 		must(t.Servers().Insert(server))
 		must(lost(t.Servers().Change("s", func(s *nova.Server) error { s.VM = nova.Deleted; return nil })))
 		must(lost(t.Servers().Purge(now.Add(time.Hour), 10)))
@@ -208,7 +230,13 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(t.ServerGroups().Leave("s"))
 		return nil
 	}))
-	must(s.View(ctx, func(t *store.Tx) error {
+}
+
+func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.Time) {
+	t.Helper()
+	must := mustBut(t)
+	next := func(*nova.Server) (bool, error) { return false, nil }
+	must(s.View(t.Context(), func(t *store.Tx) error {
 		for _, sc := range []store.Scope{
 			{}, {ProjectID: "p"}, {Host: "h"}, {Host: "h", ProjectID: "p"}, {Since: now}, {Since: now, ProjectID: "p"}, {Since: now, Host: "h"},
 		} {
@@ -263,13 +291,4 @@ func readEverything(t *testing.T, s *store.Store) {
 		must(lost(t.Keypairs().Get("u", "k")))
 		return lost(t.Facts())
 	}))
-	must(s.Update(ctx, func(t *store.Tx) error { return t.ServerGroups().Delete("g") }))
-	must(lost(s.NextNumber(ctx, "n")))
-	must(lost(store.SagaLog{Store: s}.Ready(ctx, []int{1}, now, 10)))
-	l := store.Leases{Store: s}
-	for range 2 {
-		must(lost(l.Take(ctx, "o", []string{"l"}, now, now)))
-	}
-	must(lost(l.Renew(ctx, "o", map[string]int64{"l": 2}, now)))
-	must(l.Release(ctx, "o", map[string]int64{"l": 2}))
 }

@@ -22,6 +22,9 @@ import (
 // owner, what is missing, and what is not settled. It only reads, and works beside a
 // running cloud; there, what is under way is found unsettled.
 func Check(ctx context.Context, opt Options) (findings []string, err error) {
+	if opt, err = opt.recall(); err != nil {
+		return nil, err
+	}
 	s, err := OpenStore(ctx, opt.StateDir, opt.Database, opt.Clock)
 	if err != nil {
 		return nil, err

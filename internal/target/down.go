@@ -16,11 +16,18 @@ func Down(ctx context.Context, opt Options, keepGuests bool) error {
 	if _, err := os.Stat(opt.StateDir); err != nil {
 		return err
 	}
+	opt, err := opt.recall()
+	if err != nil {
+		return err
+	}
 	c := &Cloud{opt: opt}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
 	defer c.Stop() //nolint:errcheck // nothing runs
 	if err := openState(ctx, c); err != nil {
 		return err
+	}
+	if opt.Virt == "fake" {
+		return nil // what is simulated is on no machine
 	}
 	var errs []error
 	if !keepGuests {

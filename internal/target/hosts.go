@@ -44,6 +44,9 @@ func startCompute(ctx context.Context, c *Cloud) error {
 	if err != nil {
 		return err
 	}
+	if err := c.rememberHypervisor(); err != nil {
+		return err
+	}
 	c.hosts = &hosts{agents: map[string]*compute.Agent{}, drivers: drivers}
 	for name, d := range drivers {
 		a := compute.New(compute.Config{
