@@ -3,9 +3,10 @@ package store
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
+	"time"
 
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
@@ -23,7 +24,10 @@ type Provider struct {
 	Generation  int64
 	ParentID    string
 	RootID      string
-	Traits      []string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	Traits      []string // sorted
+	Aggregates  []string // sorted
 	Inventories map[string]Inventory
 }
 
@@ -34,6 +38,7 @@ type Inventory struct {
 	Total, Reserved, MinUnit, MaxUnit, StepSize int64
 	Ratio                                       float64
 	Used                                        int64
+	UpdatedAt                                   time.Time
 }
 
 // Capacity is how much may be allocated.
@@ -47,62 +52,84 @@ func (i Inventory) Fits(n int64) bool {
 }
 
 // PutProvider writes a provider with its traits and inventories. What is not named goes,
-// but an inventory in use stays. The generation grows when anything changed.
+// but an inventory in use stays, and so do the aggregates. The generation grows when
+// anything changed.
 func (q Placement) PutProvider(p Provider) error {
+	p.Traits = slices.Sorted(slices.Values(p.Traits))
 	traits := strings.Join(p.Traits, " ")
-	var gen int64
 	var name, had string
-	err := q.t.Row("SELECT generation, name, traits FROM providers WHERE id=?", []any{p.ID}, &gen, &name, &had)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		_, err = q.t.Exec("INSERT INTO providers(id, name, generation, parent_id, root_id, traits) VALUES(?,?,0,?,?,?)",
-			p.ID, p.Name, p.ParentID, p.RootID, traits)
+	err := q.t.Row("SELECT name, traits FROM providers WHERE id=?", []any{p.ID}, &name, &had)
+	fresh := errors.Is(err, sqldb.ErrNoRows)
+	if err != nil && !fresh {
+		return err
 	}
+	changed, err := q.setInventories(p)
 	if err != nil {
 		return err
 	}
+	if fresh {
+		err := q.InsertProvider(p)
+		if errors.Is(err, ErrTaken) && !q.fresh {
+			return stale("provider", p.ID) // it was announced twice at once: see what is there
+		}
+		return err
+	}
+	if name == p.Name && had == traits {
+		if !changed {
+			return nil
+		}
+		return q.Touch(map[string]int64{p.ID: AnyGeneration})
+	}
+	if err := q.Touch(map[string]int64{p.ID: AnyGeneration}); err != nil {
+		return err
+	}
+	_, err = q.t.Exec("UPDATE providers SET name=?, traits=? WHERE id=?", p.Name, traits, p.ID)
+	return err
+}
+
+// setInventories makes the inventories those of p.
+func (q Placement) setInventories(p Provider) (changed bool, err error) {
 	have, err := q.inventories(p.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
-	changed := name != p.Name || had != traits
 	for _, class := range sortedKeys(p.Inventories) {
 		inv := p.Inventories[class]
 		old, known := have[class]
-		inv.Used, inv.StepSize = old.Used, max(inv.StepSize, 1)
+		inv.Used, inv.StepSize, inv.UpdatedAt = old.Used, max(inv.StepSize, 1), old.UpdatedAt
 		if known && old == inv {
 			continue
 		}
 		changed = true
 		if err := q.putInventory(p.ID, class, inv, known); err != nil {
-			return err
+			return false, err
 		}
 	}
-	for class, old := range have {
-		if _, kept := p.Inventories[class]; kept || old.Used > 0 {
+	for _, class := range sortedKeys(have) {
+		if _, kept := p.Inventories[class]; kept || have[class].Used > 0 {
 			continue
 		}
 		changed = true
 		if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=? AND class=? AND used=0", p.ID, class); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if !changed {
-		return nil
-	}
-	_, err = q.t.Exec("UPDATE providers SET name=?, traits=?, generation=generation+1 WHERE id=?", p.Name, traits, p.ID)
-	return err
+	return changed, nil
 }
 
 func (q Placement) putInventory(provider, class string, i Inventory, known bool) error {
 	if known {
 		_, err := q.t.Exec(`UPDATE inventories SET total=?, reserved=?, min_unit=?, max_unit=?, step_size=?, ratio=?,
-			capacity=? WHERE provider_id=? AND class=?`, i.Total, i.Reserved, i.MinUnit, i.MaxUnit, i.StepSize,
-			i.Ratio, i.Capacity(), provider, class)
+			capacity=?, updated_at=? WHERE provider_id=? AND class=?`, i.Total, i.Reserved, i.MinUnit, i.MaxUnit,
+			i.StepSize, i.Ratio, i.Capacity(), micros(q.Now()), provider, class)
 		return err
 	}
 	_, err := q.t.Exec(`INSERT INTO inventories(provider_id, class, total, reserved, min_unit, max_unit, step_size,
-		ratio, capacity, used) VALUES(?,?,?,?,?,?,?,?,?,0)`, provider, class, i.Total, i.Reserved, i.MinUnit,
-		i.MaxUnit, i.StepSize, i.Ratio, i.Capacity())
+		ratio, capacity, used, updated_at) VALUES(?,?,?,?,?,?,?,?,?,0,?)`, provider, class, i.Total, i.Reserved,
+		i.MinUnit, i.MaxUnit, i.StepSize, i.Ratio, i.Capacity(), micros(q.Now()))
+	if q.t.IsDuplicate(err) {
+		return stale("inventory", provider)
+	}
 	return err
 }
 
@@ -127,74 +154,24 @@ func (q Placement) InventoriesOf(providers []string) (map[string]map[string]Inve
 }
 
 func (q Placement) eachInventory(where string, args []any, fn func(provider, class string, i Inventory)) error {
-	return q.t.Each(`SELECT provider_id, class, total, reserved, min_unit, max_unit, step_size, ratio, used
-		FROM inventories`+where, args, func(scan func(...any) error) error {
+	return q.t.Each(`SELECT provider_id, class, total, reserved, min_unit, max_unit, step_size, ratio, used,
+		updated_at FROM inventories`+where, args, func(scan func(...any) error) error {
 		var provider, class string
 		var i Inventory
-		err := scan(&provider, &class, &i.Total, &i.Reserved, &i.MinUnit, &i.MaxUnit, &i.StepSize, &i.Ratio, &i.Used)
-		if err == nil {
+		var at int64
+		err := scan(&provider, &class, &i.Total, &i.Reserved, &i.MinUnit, &i.MaxUnit, &i.StepSize, &i.Ratio, &i.Used, &at)
+		if i.UpdatedAt = fromMicros(at); err == nil {
 			fn(provider, class, i)
 		}
 		return err
 	})
 }
 
-// Provider reads one provider with its inventories.
-func (q Placement) Provider(id string) (*Provider, error) {
-	out, err := q.providers(" WHERE id=?", " WHERE provider_id=?", id)
-	if err == nil && out[id] == nil {
-		err = nova.Errorf(nova.NotFound, "No resource provider with uuid %s found", id)
-	}
-	return out[id], err
-}
-
-// Providers reads all providers with their inventories: two statements, whatever their
-// number.
-func (q Placement) Providers() (map[string]*Provider, error) { return q.providers("", "") }
-
-func (q Placement) providers(where, whereInventory string, args ...any) (map[string]*Provider, error) {
-	out := map[string]*Provider{}
-	err := q.t.Each("SELECT id, name, generation, parent_id, root_id, traits FROM providers"+where, args,
-		func(scan func(...any) error) error {
-			p := &Provider{Inventories: map[string]Inventory{}}
-			var traits string
-			if err := scan(&p.ID, &p.Name, &p.Generation, &p.ParentID, &p.RootID, &traits); err != nil {
-				return err
-			}
-			p.Traits = strings.Fields(traits)
-			out[p.ID] = p
-			return nil
-		})
-	if err != nil {
-		return nil, err
-	}
-	err = q.eachInventory(whereInventory, args, func(provider, class string, i Inventory) {
-		if p := out[provider]; p != nil {
-			p.Inventories[class] = i
-		}
-	})
-	return out, err
-}
-
-// DeleteProvider removes a provider that nothing is allocated from; else nova.Conflict.
-func (q Placement) DeleteProvider(id string) error {
-	// An allocation that is made at this moment holds its inventory's row, and is seen here.
-	if _, err := q.t.Exec("DELETE FROM inventories WHERE provider_id=? AND used=0", id); err != nil {
-		return err
-	}
-	left, err := q.inventories(id)
-	if err != nil {
-		return err
-	}
-	if len(left) > 0 {
-		return nova.Errorf(nova.Conflict, "Unable to delete resource provider %s: Resource provider has allocations.", id)
-	}
-	_, err = q.t.Exec("DELETE FROM providers WHERE id=?", id)
-	return err
-}
-
 // Consumer is who holds allocations: a server.
 type Consumer struct{ ID, ProjectID, UserID string }
+
+// UnknownType is the type of a consumer that was made by somebody who names none.
+const UnknownType = "unknown"
 
 // ErrFull is what Allocate gives when the provider cannot take it (any more).
 var ErrFull = errors.New("the provider has not enough left")
@@ -237,8 +214,9 @@ func (q Placement) Allocate(c Consumer, provider string, resources map[string]in
 	if hit != int64(len(classes)) {
 		return false, ErrFull
 	}
-	if _, err := q.t.Exec("INSERT INTO consumers(id, project_id, user_id, generation) VALUES(?,?,?,1)",
-		c.ID, c.ProjectID, c.UserID); err != nil {
+	at := micros(q.Now())
+	if _, err := q.t.Exec(`INSERT INTO consumers(id, project_id, user_id, type, generation, created_at,
+		updated_at) VALUES(?,?,?,?,1,?,?)`, c.ID, c.ProjectID, c.UserID, UnknownType, at, at); err != nil {
 		if q.t.IsDuplicate(err) {
 			err = ErrHeld // by a claim that was made at the same moment
 		}
@@ -247,8 +225,7 @@ func (q Placement) Allocate(c Consumer, provider string, resources map[string]in
 	if _, err := q.t.Exec(insert, rows...); err != nil {
 		return false, err
 	}
-	_, err = q.t.Exec("UPDATE providers SET generation=generation+1 WHERE id=?", provider)
-	return false, err
+	return false, q.Touch(map[string]int64{provider: AnyGeneration})
 }
 
 // Free takes back all that a consumer has; nothing is no error. It answers what there was.
@@ -270,12 +247,15 @@ func (q Placement) Free(consumer string) (map[string]map[string]int64, error) {
 				return nil, err
 			}
 		}
-		if _, err := q.t.Exec("UPDATE providers SET generation=generation+1 WHERE id=?", provider); err != nil {
-			return nil, err
-		}
 	}
-	_, err = q.t.Exec("DELETE FROM allocations WHERE consumer_id=?", consumer)
-	return have, err
+	if _, err := q.t.Exec("DELETE FROM allocations WHERE consumer_id=?", consumer); err != nil {
+		return nil, err
+	}
+	touched := make(map[string]int64, len(have))
+	for provider := range have {
+		touched[provider] = AnyGeneration
+	}
+	return have, q.Touch(touched)
 }
 
 // Allocations are a consumer's, by provider and class.

@@ -58,7 +58,8 @@ var whole = map[string]string{
 	"FROM services ORDER BY host":             "read once a refresh for all servers",
 	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
 	"FROM inventories":                        "read once a refresh for all servers",
-	"traits FROM providers":                   "read once a refresh for all servers",
+	"FROM providers p":                        "read once, before changes are followed",
+	"pruned FROM placement_shards":            "64 rows, all of them needed",
 	"LEFT JOIN servers v":                     "the loop that looks for orphans, every ten minutes",
 	"SELECT id FROM consumers":                "the check of the whole",
 	"FROM consumers c LEFT JOIN":              "the check of the whole",
@@ -207,6 +208,10 @@ func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now tim
 		must(lost(t.Placement().Allocate(store.Consumer{ID: "c"}, "1", map[string]int64{"A": 1})))
 		must(lost(t.Placement().Free("c")))
 		must(lost(t.Placement().FreeOrphan("c")))
+		must(t.Placement().InsertProvider(store.Provider{ID: "2", Name: "2", ParentID: "1"}))
+		must(t.Placement().Touch(map[string]int64{"2": 0}))
+		must(t.Placement().DeleteProvider("2"))
+		must(t.Placement().PruneTombs(now))
 		must(t.Placement().DeleteProvider("1"))
 		must(lost(t.Services().Ensure(nova.Service{ID: "1", Host: "h", Binary: "nova-compute"})))
 		must(t.Services().Seen([]string{"1"}, now))
@@ -262,6 +267,9 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.Wishes().HostsOf("s")))
 		must(lost(t.Placement().Providers()))
 		must(lost(t.Placement().Provider("1")))
+		for _, since := range [][store.Shards]int64{{}, {1}} {
+			must(lost(t.Placement().Changes(since)))
+		}
 		must(lost(t.Placement().InventoriesOf([]string{"1"})))
 		must(lost(t.Placement().Allocations("c")))
 		must(lost(t.Placement().Consumers()))
