@@ -31,6 +31,7 @@ const module = "github.com/kilonova/kilonova"
 // through small interfaces that the asking room declares.
 var meetings = map[string]string{
 	"conductor → scheduler": "its requests and answers are the scheduler's words; the call goes through an interface of the conductor's",
+	"scheduler → placement": "its questions are the accounting's words, those of the API; the calls go through an interface of the scheduler's",
 }
 
 // exceptions let a file or a folder off a lint, with the reason.

@@ -1,10 +1,6 @@
 package request
 
-import (
-	"strings"
-
-	"github.com/kilonova/kilonova/internal/placement"
-)
+import "strings"
 
 // imageTraits are the families of traits that image properties name members of.
 var imageTraits = []struct{ property, prefix string }{
@@ -26,11 +22,11 @@ func transformImageMetadata(d *draft) error {
 		if value == "" {
 			continue
 		}
-		trait := x.prefix + strings.ToUpper(strings.ReplaceAll(value, "-", "_"))
-		if !placement.IsStandardTrait(trait) {
+		name := strings.ToUpper(strings.ReplaceAll(value, "-", "_"))
+		if !hasTrait(x.prefix, name) {
 			return nil
 		}
-		traits = append(traits, trait)
+		traits = append(traits, x.prefix+name)
 	}
 	d.rootRequired.add(traits...)
 	return nil

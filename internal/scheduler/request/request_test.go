@@ -273,7 +273,7 @@ func TestTheFiltersGetWhatTheRequestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.Spec
-	if got := fmt.Sprint(s.ServerID, s.ProjectID, s.ForceHosts, s.ForceNodes, s.Zone, s.Tried, s.Flavor.VCPUs, s.ImageID); got != "s p [h] [n] z [x] 4 i" {
+	if got := fmt.Sprintln(s.ServerID, s.ProjectID, s.ForceHosts, s.ForceNodes, s.Zone, s.Tried, s.Flavor.VCPUs, s.ImageID); got != "s p [h] [n] z [x] 4 i\n" {
 		t.Errorf("the filters get %s", got)
 	}
 }
