@@ -46,7 +46,7 @@ func (ix *Index) Fits(c *Class, ask *Ask) bool {
 		return false
 	}
 	if p.needs != nil {
-		return p.room(c.Table, c.row)
+		return p.suffices(c.Table, c.row)
 	}
 	var v solver
 	v.start(s, p, c, s.only(c))
@@ -77,7 +77,7 @@ func (ix *Index) Fitting(t *Table, ask *Ask) iter.Seq[*Class] {
 		for row, c := range t.classes {
 			fits := false
 			if p.needs != nil {
-				fits = p.room(t, row)
+				fits = p.suffices(t, row)
 			} else {
 				fits = ix.Fits(c, ask)
 			}
@@ -88,8 +88,8 @@ func (ix *Index) Fitting(t *Table, ask *Ask) iter.Seq[*Class] {
 	}
 }
 
-// room judges a row by the only way that there is.
-func (p *plan) room(t *Table, row int) bool {
+// suffices judges a row by the only way that there is.
+func (p *plan) suffices(t *Table, row int) bool {
 	for _, n := range p.needs {
 		if t.used[n.column][row]+n.n > p.shape.Columns[n.column].Capacity {
 			return false
@@ -168,7 +168,7 @@ func (s *search) anchors() iter.Seq2[*plan, *tree] {
 				continue
 			}
 			for row, c := range tb.classes {
-				if p.needs != nil && !p.room(tb, row) {
+				if p.needs != nil && !p.suffices(tb, row) {
 					continue
 				}
 				for _, t := range c.members {
@@ -272,9 +272,7 @@ func (s *search) sharer(t *tree, node int) int {
 
 func (m *maker) add(v *solver) {
 	m.out = append(m.out, m.candidate(v))
-	if len(m.homes)+len(v.pick) > cap(m.homes) {
-		m.homes = make([]*tree, 0, piece+len(v.pick))
-	}
+	m.homes = room(m.homes, len(v.pick))
 	from := len(m.homes)
 	m.homes = v.homes(m.homes)
 	m.from = append(m.from, m.homes[from:len(m.homes):len(m.homes)])
@@ -298,8 +296,14 @@ func (v *solver) homes(to []*tree) []*tree {
 	return to
 }
 
-// piece is how many things are made room for at once.
-const piece = 512
+// room makes place for n more in a list whose parts are in use: never by moving them. Each
+// piece of memory is larger than the one before, up to a bound.
+func room[T any](list []T, n int) []T {
+	if len(list)+n <= cap(list) {
+		return list
+	}
+	return make([]T, 0, max(min(2*cap(list), 1024), n, 4))
+}
 
 func (v *solver) provider(node int) *Provider {
 	if node < 0 {
@@ -311,12 +315,7 @@ func (v *solver) provider(node int) *Provider {
 // candidate makes the way that the solver is at.
 func (m *maker) candidate(v *solver) Candidate {
 	groups := len(v.s.ask.Groups)
-	if len(m.groups)+groups > cap(m.groups) {
-		m.groups = make([][]*Provider, 0, piece+groups)
-	}
-	if len(m.lists)+len(v.pick) > cap(m.lists) {
-		m.lists = make([]*Provider, 0, piece+len(v.pick))
-	}
+	m.groups, m.lists = room(m.groups, groups), room(m.lists, len(v.pick))
 	served := m.groups[len(m.groups) : len(m.groups)+groups : len(m.groups)+groups]
 	m.groups = m.groups[:len(m.groups)+groups]
 	for d := 0; d < len(v.pick); {
@@ -341,9 +340,7 @@ func (m *maker) allocate(v *solver) []Alloc {
 	for d := range v.pick {
 		most += len(v.p.slots[d].options[v.pick[d]].takes)
 	}
-	if len(m.allocs)+most > cap(m.allocs) {
-		m.allocs = make([]Alloc, 0, piece+most)
-	}
+	m.allocs = room(m.allocs, most)
 	from := len(m.allocs)
 	for d := range v.pick {
 		opt := &v.p.slots[d].options[v.pick[d]]
@@ -382,15 +379,18 @@ func addTo(list []Alloc, from int, a Alloc) []Alloc {
 
 // trees are those that the candidates take from, each once.
 func (m *maker) trees(flat bool) []Tree {
-	var out []Tree
-	at := map[*tree]int{}
+	out := make([]Tree, 0, len(m.out))
+	at := make(map[*tree]int, len(m.out))
+	var used []int64
 	for i, from := range m.from {
 		for _, t := range from {
 			n, known := at[t]
 			if !known {
 				n = len(out)
 				at[t] = n
-				out = append(out, Tree{Shape: t.class.Shape, Providers: t.providers, Used: t.class.vector()})
+				used = room(used, len(t.class.used))
+				out = append(out, Tree{Shape: t.class.Shape, Providers: t.providers, Used: t.class.vector(used[len(used):])})
+				used = used[:len(used)+len(t.class.used)]
 			}
 			if flat {
 				out[n].Only = onlyOf(out[n].Only, t, &m.out[i])

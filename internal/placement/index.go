@@ -199,7 +199,7 @@ func (ix *Index) SetLabel(root string, label any) {
 		return
 	}
 	if t.class.Label != label {
-		ix.move(t, t.class.Shape, label, t.class.vector())
+		ix.move(t, t.class.Shape, label, t.class.vector(nil))
 	}
 }
 
@@ -258,7 +258,7 @@ func (ix *Index) refill(at place, p *store.Provider) bool {
 	if t.generations[at.node] < 0 || !t.looksLike(int(at.node), p) {
 		return false
 	}
-	used := t.class.vector()
+	used := t.class.vector(nil)
 	t.pend(s, used, -1)
 	n := &s.Nodes[at.node]
 	for i := n.First; i < n.End; i++ {
@@ -281,7 +281,7 @@ func (t *tree) looksLike(node int, p *store.Provider) bool {
 	if parent := t.parent(node); parent != p.ParentID {
 		return false
 	}
-	if !slices.Equal(n.Traits, p.Traits) || !slices.Equal(n.Aggregates, aggregatesOf(p)) {
+	if !slices.Equal(n.Traits, p.Traits) || !slices.Equal(n.Aggregates, p.Aggregates) {
 		return false
 	}
 	for i := n.First; i < n.End; i++ {
@@ -349,7 +349,7 @@ func (ix *Index) replant(affected map[string]bool, changed []*store.Provider) {
 
 // records are the tree's providers in full, as they were read; without those that are gone.
 func (t *tree) records() []*store.Provider {
-	s, used := t.class.Shape, t.class.vector()
+	s, used := t.class.Shape, t.class.vector(nil)
 	t.pend(s, used, -1)
 	out := make([]*store.Provider, 0, len(s.Nodes))
 	for i, n := range s.Nodes {
@@ -357,7 +357,7 @@ func (t *tree) records() []*store.Provider {
 			continue
 		}
 		p := &store.Provider{ID: t.providers[i].ID, Name: t.providers[i].Name, Generation: t.generations[i],
-			ParentID: t.parent(i), RootID: t.providers[0].ID, Traits: n.Traits,
+			ParentID: t.parent(i), RootID: t.providers[0].ID, Traits: n.Traits, Aggregates: n.Aggregates,
 			Inventories: make(map[string]store.Inventory, n.End-n.First)}
 		for j := n.First; j < n.End; j++ {
 			c := &s.Columns[j]
@@ -418,13 +418,13 @@ func (ix *Index) plant(root *store.Provider, children map[string][]*store.Provid
 	return len(t.providers)
 }
 
-// vector is a copy of what is used, by column.
-func (c *Class) vector() []int64 {
-	used := make([]int64, len(c.used))
-	for i := range used {
-		used[i] = c.Used(i)
+// vector is a copy of what is used, by column, in the room given if that suffices.
+func (c *Class) vector(to []int64) []int64 {
+	to = to[:0]
+	for i := range c.used {
+		to = append(to, c.Used(i))
 	}
-	return used
+	return to[:len(to):len(to)]
 }
 
 // move takes a tree to the class of a shape, a label and what is used.
@@ -496,7 +496,7 @@ func (ix *Index) leave(t *tree) {
 // drop removes an empty class; the last row of the table takes its place.
 func (ix *Index) drop(c *Class) {
 	tb := c.Table
-	if sum := sumOf(c.vector()); tb.find[sum] == c {
+	if sum := sumOf(c.vector(nil)); tb.find[sum] == c {
 		delete(tb.find, sum)
 	}
 	last := len(tb.classes) - 1

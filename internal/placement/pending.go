@@ -28,7 +28,7 @@ func (ix *Index) expect(amounts []amount) *pending {
 		return nil
 	}
 	p := &pending{amounts: amounts}
-	used := t.class.vector()
+	used := t.class.vector(nil)
 	t.pending = append(t.pending, p)
 	t.count(t.class.Shape, used, p, 1)
 	ix.move(t, t.class.Shape, t.class.Label, used)
@@ -61,7 +61,7 @@ func (ix *Index) dropPending(t *tree, p *pending) {
 	if i < 0 {
 		return
 	}
-	used := t.class.vector()
+	used := t.class.vector(nil)
 	t.pending = slices.Delete(t.pending, i, i+1)
 	t.count(t.class.Shape, used, p, -1)
 	ix.move(t, t.class.Shape, t.class.Label, used)

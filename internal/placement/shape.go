@@ -148,7 +148,7 @@ func lookOf(p *store.Provider) string {
 		b = append(append(b, t...), ' ')
 	}
 	b = append(b, '|')
-	for _, a := range aggregatesOf(p) {
+	for _, a := range p.Aggregates {
 		b = append(append(b, a...), ' ')
 	}
 	for _, class := range classesOf(p) {
@@ -187,7 +187,7 @@ func newShape(b *branch) *Shape {
 }
 
 func (s *Shape) add(b *branch, parent int) {
-	n := Node{Parent: parent, Traits: slices.Clone(b.p.Traits), Aggregates: slices.Clone(aggregatesOf(b.p)), First: len(s.Columns)}
+	n := Node{Parent: parent, Traits: slices.Clone(b.p.Traits), Aggregates: slices.Clone(b.p.Aggregates), First: len(s.Columns)}
 	slices.Sort(n.Traits)
 	slices.Sort(n.Aggregates)
 	at := len(s.Nodes)
@@ -210,6 +210,3 @@ func (b *branch) each(fn func(*branch)) {
 		c.each(fn)
 	}
 }
-
-// aggregatesOf are the aggregates of a provider; the store does not keep any yet.
-func aggregatesOf(*store.Provider) []string { return nil }
