@@ -107,11 +107,6 @@ func New(clk clock.Clock, log *slog.Logger, tasks ...Task) *Loops {
 }
 
 // Run runs the tasks until ctx ends and every one of them has returned.
-func Run(ctx context.Context, clk clock.Clock, log *slog.Logger, tasks ...Task) {
-	New(clk, log, tasks...).Run(ctx)
-}
-
-// Run runs the tasks until ctx ends and every one of them has returned.
 func (l *Loops) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, lp := range l.loops {

@@ -142,8 +142,8 @@ func TestATaskWithAHandClockRunsWhenTheHandsAreMoved(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Run(ctx, hand, slog.New(slog.DiscardHandler), Task{Name: "x", Every: time.Minute, AtStart: true,
-			Do: func(context.Context) (Status, error) { ran <- struct{}{}; return Status{}, nil }})
+		New(hand, slog.New(slog.DiscardHandler), Task{Name: "x", Every: time.Minute, AtStart: true,
+			Do: func(context.Context) (Status, error) { ran <- struct{}{}; return Status{}, nil }}).Run(ctx)
 	}()
 	for range 3 {
 		<-ran

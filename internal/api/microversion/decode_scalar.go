@@ -58,12 +58,6 @@ func (r *rule) bool(s *state, raw []byte, into reflect.Value) {
 	}
 }
 
-// ParseBool reads a string as a bool-like field does; ok is false for any other string.
-func ParseBool(str string) (value, ok bool) {
-	value = slices.Contains(trues, str)
-	return value, value || slices.Contains(falses, str)
-}
-
 // whole is an integer of any size: n is right unless over is set.
 type whole struct {
 	n    int64

@@ -97,13 +97,3 @@ func (s *Server) change(ctx context.Context, v viewer, id string, fn func(*recor
 	})
 	return m, err
 }
-
-// move takes an image from one state to another and says whether it was in the first.
-func (s *Server) move(ctx context.Context, id, from, to string) (moved bool, err error) {
-	err = s.cfg.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		n, err := tx.Exec(sqlStatus, to, s.now(), id, from)
-		moved = n > 0
-		return err
-	})
-	return moved, err
-}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
 func TestBytesThatLieAreRefusedAndLeaveTheImageQueued(t *testing.T) {
@@ -222,8 +224,13 @@ func TestACrashAtAnyLineIsUndoneOrFinished(t *testing.T) {
 	}
 	move := func(id, to string) {
 		t.Helper()
-		if ok, err := c.s.move(t.Context(), id, queued, to); !ok || err != nil {
-			t.Fatal(ok, err)
+		var n int64
+		err := c.cfg.DB.Update(t.Context(), func(tx *sqldb.Tx) (err error) {
+			n, err = tx.Exec(sqlStatus, to, c.s.now(), id, queued)
+			return err
+		})
+		if n != 1 || err != nil {
+			t.Fatal(n, err)
 		}
 	}
 	begun, half, renamed := c.create("blue", rawBody), c.create("blue", rawBody), c.create("blue", rawBody)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // check turns a value of a request into the form in which it is kept. A reason that is
@@ -90,14 +90,9 @@ func integer(least, most int) check {
 	}
 }
 
-func isUUID(s string) bool {
-	_, err := uuid.Parse(s)
-	return err == nil && len(s) == 36
-}
-
 func anUUID(v any) (any, string) {
 	s, ok := v.(string)
-	if !ok || !isUUID(s) {
+	if !ok || !nova.IsUUID(s) {
 		return nil, fmt.Sprintf("'%s' is not a valid UUID.", said(v))
 	}
 	return strings.ToLower(s), ""

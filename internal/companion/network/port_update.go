@@ -3,6 +3,8 @@ package network
 import (
 	"slices"
 	"strings"
+
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
 func updatePort(c *change, id string, in input) (thing, error) {
@@ -100,7 +102,7 @@ func (c *change) moveAddresses(was, p *port, in input) error {
 
 // announce tells Nova that a server's port has changed what its guest sees.
 func (c *change) announce(was, p *port) {
-	if strings.HasPrefix(p.DeviceOwner, "compute:") && isUUID(p.DeviceID) &&
+	if strings.HasPrefix(p.DeviceOwner, "compute:") && nova.IsUUID(p.DeviceID) &&
 		!slices.Equal(was.FixedIPs, p.FixedIPs) {
 		c.events = append(c.events, Event{Name: "network-changed", ServerID: p.DeviceID, PortID: p.ID})
 	}

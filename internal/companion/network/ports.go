@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kilonova/kilonova/internal/companion/network/desired"
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // The owners of ports that are the network's own.
@@ -314,7 +315,7 @@ func removePort(c *change, id string) error {
 		return conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: "+
 			"has device owner %s.", id, p.DeviceOwner)
 	}
-	if strings.HasPrefix(p.DeviceOwner, "compute:") && isUUID(p.DeviceID) {
+	if strings.HasPrefix(p.DeviceOwner, "compute:") && nova.IsUUID(p.DeviceID) {
 		c.events = append(c.events, Event{Name: "network-vif-deleted", ServerID: p.DeviceID, PortID: p.ID, Status: "completed"})
 	}
 	if err := c.dropPort(p); err != nil || p.DeviceOwner != ownerDHCP {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kilonova/kilonova/internal/companion/network/desired"
+	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
@@ -228,7 +229,7 @@ func (s *Service) PortUp(ctx context.Context, portID string, up bool) error {
 			return nil
 		}
 		p.Status = status
-		if strings.HasPrefix(p.DeviceOwner, "compute:") && isUUID(p.DeviceID) {
+		if strings.HasPrefix(p.DeviceOwner, "compute:") && nova.IsUUID(p.DeviceID) {
 			c.events = append(c.events, Event{Name: event, ServerID: p.DeviceID, PortID: p.ID, Status: "completed"})
 		}
 		return c.saveQuietly(p)

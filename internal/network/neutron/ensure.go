@@ -249,7 +249,7 @@ func withoutSecurity(ctx context.Context, l link, reqs []network.Request) (map[s
 
 // groupIDs are the server's security groups; names are looked up in its project.
 func (d *Driver) groupIDs(ctx context.Context, l link, s network.EnsureSpec) ([]string, error) {
-	if !slices.ContainsFunc(s.SecurityGroups, func(g string) bool { return !isUUID(g) }) {
+	if !slices.ContainsFunc(s.SecurityGroups, func(g string) bool { return !nova.IsUUID(g) }) {
 		return s.SecurityGroups, nil
 	}
 	return resolveGroups(ctx, l, s.ProjectID, s.SecurityGroups)

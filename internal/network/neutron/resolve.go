@@ -7,18 +7,12 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/google/uuid"
 	"github.com/gophercloud/gophercloud/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kilonova/kilonova/internal/network"
 	"github.com/kilonova/kilonova/internal/nova"
 )
-
-func isUUID(s string) bool {
-	_, err := uuid.Parse(s)
-	return err == nil && len(s) == 36
-}
 
 // Validate checks what a user asked for. See the seam.
 func (d *Driver) Validate(ctx context.Context, projectID string, reqs []network.Request, count int) ([]network.Request, error) {

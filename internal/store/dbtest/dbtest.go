@@ -70,24 +70,6 @@ func Open(t *testing.T, text string) *sqldb.DB {
 	return db
 }
 
-// URLs gives a fresh database of every kind that is installed, by name.
-func URLs(t *testing.T) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	for _, name := range Names {
-		u, err := fresh(t, name)
-		switch {
-		case err == nil:
-			out[name] = u
-		case os.Getenv(EnvAll) != "":
-			t.Fatalf("%s: %v", name, err)
-		default:
-			t.Logf("NOT TESTED ON %s: %v", name, err)
-		}
-	}
-	return out
-}
-
 // URL gives a fresh database: "sqlite", "postgres" or "mysql". It skips the test where that
 // is not installed.
 func URL(t *testing.T, name string) string {

@@ -14,6 +14,7 @@
 package fake
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -57,7 +58,7 @@ type Host struct {
 	mu       sync.Mutex
 	knobs    knobs
 	calls    Calls
-	watchers map[*watcher]struct{}
+	watchers virt.Watchers
 }
 
 // guests are the guests of one host. Two Hosts with one Hostname on one Disk share them,
@@ -92,22 +93,15 @@ func New(cfg Config) *Host {
 	if cfg.Hostname == "" {
 		cfg.Hostname = "fake"
 	}
-	cfg.VCPUs = orElse(cfg.VCPUs, defaultVCPUs)
-	cfg.MemoryMiB = orElse(cfg.MemoryMiB, defaultMemoryMiB)
-	cfg.DiskGiB = orElse(cfg.DiskGiB, defaultDiskGiB)
-	h := &Host{cfg: cfg, began: cfg.Clock.Now(), guests: &guests{byID: map[string]guest{}}, watchers: map[*watcher]struct{}{}}
+	cfg.VCPUs = cmp.Or(cfg.VCPUs, defaultVCPUs)
+	cfg.MemoryMiB = cmp.Or(cfg.MemoryMiB, defaultMemoryMiB)
+	cfg.DiskGiB = cmp.Or(cfg.DiskGiB, defaultDiskGiB)
+	h := &Host{cfg: cfg, began: cfg.Clock.Now(), guests: &guests{byID: map[string]guest{}}}
 	h.knobs.delay = Delays{Ensure: cfg.Delay, Destroy: cfg.Delay}
 	if cfg.State != nil {
 		h.guests = cfg.State.host(cfg.Hostname)
 	}
 	return h
-}
-
-func orElse(n, other int64) int64 {
-	if n == 0 {
-		return other
-	}
-	return n
 }
 
 // Ensure makes the guest what d says.

@@ -63,6 +63,12 @@ func (h *Host) Vanish() { h.turn(func(k *knobs) { k.gone = true }) }
 // Return ends Vanish.
 func (h *Host) Return() { h.turn(func(k *knobs) { k.gone = false }) }
 
+// Watch calls changed for each change that a knob made, until ctx ends.
+func (h *Host) Watch(ctx context.Context, changed func(id string)) error {
+	h.watchers.Watch(ctx, changed)
+	return nil
+}
+
 // Crash lets a guest crash.
 func (h *Host) Crash(id string) error { return h.behindOurBack(id, virt.Crashed) }
 
@@ -74,7 +80,7 @@ func (h *Host) Lose(id string) error {
 	if err := h.put(guest{Host: h.cfg.Hostname, ID: id, Gone: true}); err != nil {
 		return err
 	}
-	h.tell(id)
+	h.watchers.Tell(id)
 	return nil
 }
 
@@ -83,7 +89,7 @@ func (h *Host) Plant(id, name string) error {
 	if err := h.put(guest{Host: h.cfg.Hostname, ID: id, Name: name, Power: virt.Running, Started: 1}); err != nil {
 		return err
 	}
-	h.tell(id)
+	h.watchers.Tell(id)
 	return nil
 }
 
@@ -103,7 +109,7 @@ func (h *Host) behindOurBack(id string, p virt.Power) error {
 	if err := h.put(g); err != nil {
 		return err
 	}
-	h.tell(id)
+	h.watchers.Tell(id)
 	return nil
 }
 

@@ -254,6 +254,6 @@ func (d *Driver) ImageFormats() []string { return []string{"raw", "qcow2", "iso"
 
 // Watch calls changed after each event of a domain of this libvirt, until ctx ends.
 func (d *Driver) Watch(ctx context.Context, changed func(id string)) error {
-	d.hub.watch(ctx, changed)
+	d.hub.watchers.Watch(ctx, changed)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/kilonova/kilonova/internal/virt"
 )
 
 // retryEvents is how long the hub waits before it asks a daemon again that went away, and
@@ -21,21 +23,14 @@ const (
 type hub struct {
 	pool *pool
 
-	mu       sync.Mutex
-	waiters  map[string]map[chan struct{}]struct{}
-	watchers map[*watcher]struct{}
-}
+	watchers virt.Watchers
 
-// watcher holds the ids that one Watch has not told yet, as a set: a slow listener costs
-// memory by guests, not by events.
-type watcher struct {
 	mu      sync.Mutex
-	pending map[string]struct{}
-	wake    chan struct{}
+	waiters map[string]map[chan struct{}]struct{}
 }
 
 func newHub(p *pool) *hub {
-	return &hub{pool: p, waiters: map[string]map[chan struct{}]struct{}{}, watchers: map[*watcher]struct{}{}}
+	return &hub{pool: p, waiters: map[string]map[chan struct{}]struct{}{}}
 }
 
 // run reads events until ctx ends.
@@ -93,23 +88,14 @@ func (h *hub) listen(ctx context.Context) {
 }
 
 func (h *hub) tell(id string) {
+	h.watchers.Tell(id)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for ch := range h.waiters[id] {
-		nudge(ch)
-	}
-	for w := range h.watchers {
-		w.mu.Lock()
-		w.pending[id] = struct{}{}
-		w.mu.Unlock()
-		nudge(w.wake)
-	}
-}
-
-func nudge(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -128,36 +114,6 @@ func (h *hub) wait(id string) (changed <-chan struct{}, stop func()) {
 		delete(h.waiters[id], ch)
 		if len(h.waiters[id]) == 0 {
 			delete(h.waiters, id)
-		}
-	}
-}
-
-// watch calls changed for each guest that an event is about, until ctx ends.
-func (h *hub) watch(ctx context.Context, changed func(id string)) {
-	w := &watcher{pending: map[string]struct{}{}, wake: make(chan struct{}, 1)}
-	h.mu.Lock()
-	h.watchers[w] = struct{}{}
-	h.mu.Unlock()
-	defer func() {
-		h.mu.Lock()
-		delete(h.watchers, w)
-		h.mu.Unlock()
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.wake:
-		}
-		w.mu.Lock()
-		ids := make([]string, 0, len(w.pending))
-		for id := range w.pending {
-			ids = append(ids, id)
-		}
-		clear(w.pending)
-		w.mu.Unlock()
-		for _, id := range ids {
-			changed(id)
 		}
 	}
 }
