@@ -64,6 +64,18 @@ type PCIDevice struct {
 	Parent  string     `json:"parent,omitempty"` // of a virtual function: its physical function
 	Node    *int       `json:"node,omitempty"`   // the NUMA cell that it is near; nil: not known
 	Netdev  string     `json:"netdev,omitempty"` // the interface of a physical function
+	// Tags are what the operator says of it in [pci] device_spec: physical_network,
+	// trusted, resource_class, traits …
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// Card is the address of the card that the device is on: its physical function's, or its
+// own.
+func (d *PCIDevice) Card() string {
+	if d.Parent != "" && (d.Kind == VirtualFn || d.Kind == VDPA) {
+		return d.Parent
+	}
+	return d.Address
 }
 
 // VGPUPool are the mediated devices that one card can make of one type.
@@ -118,7 +130,6 @@ type AssignedDevice struct {
 	Request string `json:"request"`         // the request that it answers
 	Alias   string `json:"alias,omitempty"` // of the flavor's request
 	PortID  string `json:"port,omitempty"`
-	Managed *bool  `json:"managed,omitempty"` // libvirt detaches it from the host itself
 }
 
 // Empty says whether there is nothing.
