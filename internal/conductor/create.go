@@ -9,6 +9,7 @@ import (
 	"github.com/kilonova/kilonova/internal/network"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/saga"
+	"github.com/kilonova/kilonova/internal/scheduler/explain"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -24,10 +25,13 @@ type createState struct {
 	Zone     string
 	Tried    []string // hosts that failed
 	Last     string   // why the last of them did
-	VIFs     []nova.VIF
-	Gen      int64 // of the wish
-	Power    nova.Power
-	Root     string
+	// Placement says why the server is where it is, or nowhere. It lives in the notebook, so
+	// that it costs no row of its own and says what ran.
+	Placement *explain.Report `json:",omitempty"`
+	VIFs      []nova.VIF
+	Gen       int64 // of the wish
+	Power     nova.Power
+	Root      string
 }
 
 // HostName names the host in the action's events.
@@ -92,6 +96,9 @@ func (c *Conductor) claimHost(ctx context.Context, s *createState) error {
 		return err
 	}
 	at, err := c.cfg.Scheduler.Claim(ctx, v, s.Tried)
+	if at.Why != nil {
+		s.Placement = at.Why
+	}
 	if err != nil && s.Last != "" && nova.KindOf(err) == nova.Invalid {
 		return nova.Errorf(nova.Invalid, "Exceeded maximum number of retries. Exhausted all hosts available for "+
 			"retrying build failures for instance %s. Last exception: %s", s.ServerID, s.Last)
@@ -207,6 +214,9 @@ func (c *Conductor) notCreated(t *store.Tx, s *createState, why saga.Why) error 
 	return c.own(t, s.ServerID, s.SagaID, func(v *nova.Server) {
 		v.VM, v.Task, v.Power, v.Saga = nova.ErrorState, nova.NoTask, nova.NoState, ""
 		v.Fault = fault(why, t.Now())
+		if why.Step == claimAHost && s.Placement != nil {
+			v.Fault.Details += "\n" + s.Placement.Details()
+		}
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/scheduler/explain"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 	"github.com/kilonova/kilonova/internal/scheduler/weigher"
 	"github.com/kilonova/kilonova/internal/store"
@@ -141,7 +142,12 @@ func (s *Scheduler) readHosts(ctx context.Context) error {
 }
 
 // Choice is where a server goes.
-type Choice struct{ Host, Node, Zone string }
+type Choice struct {
+	Host, Node, Zone string
+	// Why tells why the other hosts were refused. It is there also when no host will do; nil
+	// where nothing was decided, as the server holds a host already.
+	Why *explain.Report
+}
 
 // claimTries is how often a claim that others won is tried with another host.
 const claimTries = 20
@@ -161,7 +167,8 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 			if at, err := s.held(ctx, v.ID); err != nil || at.Host != "" {
 				return at, err
 			}
-			return Choice{}, noValidHost(why)
+			why.Sort()
+			return Choice{Why: why}, noValidHost(why)
 		}
 		if !ok {
 			// What we know may be old: look again before saying no.
@@ -183,7 +190,9 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 		case nova.IsConflict(err):
 			continue
 		}
-		return Choice{best.Name, best.Node, best.Zone}, err
+		why.Host = best.Name
+		why.Sort()
+		return Choice{best.Name, best.Node, best.Zone, why}, err
 	}
 	return Choice{}, nova.Errorf(nova.Unavailable, "server %s: lost %d claims to others", v.ID, claimTries)
 }
@@ -206,7 +215,7 @@ func (s *Scheduler) held(ctx context.Context, serverID string) (Choice, error) {
 	if h == nil {
 		return Choice{}, nova.Errorf(nova.Unavailable, "server %s: its claim is on provider %s, which is not known yet", serverID, provider)
 	}
-	return Choice{h.Name, h.Node, h.Zone}, nil
+	return Choice{Host: h.Name, Node: h.Node, Zone: h.Zone}, nil
 }
 
 // Release gives back what Claim allocated.
@@ -223,12 +232,15 @@ func ask(f nova.Flavor) (out [nova.HostClasses]int64) {
 }
 
 // choose answers the best host, or why there is none.
-func (s *Scheduler) choose(spec *filter.Spec, want [nova.HostClasses]int64) (weigher.Option, bool, *reasons) {
+func (s *Scheduler) choose(spec *filter.Spec, want [nova.HostClasses]int64) (weigher.Option, bool, *explain.Report) {
 	hosts := *s.hosts.Load()
-	why := &reasons{}
+	why := &explain.Report{Decided: spec.Now, Attempt: len(spec.Tried) + 1, Asked: spec.Flavor.Resources()}
 	lacking := func(c nova.Candidate, class int) {
-		if hosts[c.ProviderID] != nil {
-			why.add(nova.ClassNames[class], lack(&c, class, want[class]))
+		if h := hosts[c.ProviderID]; h != nil {
+			why.Hosts++
+			if !why.Again(nova.ClassNames[class], 1, h.Name) {
+				why.Refuse(lack(&c, class, want[class]), 1, h.Name)
+			}
 		}
 	}
 	buf, _ := s.spare.Get().(*[]weigher.Option)
@@ -241,36 +253,43 @@ func (s *Scheduler) choose(spec *filter.Spec, want [nova.HostClasses]int64) (wei
 		if h == nil {
 			continue
 		}
-		if name, text, ok := s.pass(h, spec); !ok {
-			why.add(name, text)
+		why.Hosts++
+		if name, no, ok := s.pass(h, spec); !ok {
+			if !why.Again(name, 1, h.Name) {
+				why.Refuse(missOf(name, no), 1, h.Name)
+			}
 			continue
 		}
 		pass = append(pass, weigher.Option{Host: h, C: c})
 	}
 	defer func() { *buf = pass; s.spare.Put(buf) }()
 	if s.cfg.Refused != nil {
-		for _, by := range why.order {
-			s.cfg.Refused(by, why.by[by].count)
+		for _, x := range why.Refused {
+			s.cfg.Refused(x.By, x.Hosts)
 		}
 	}
+	why.Passed = len(pass)
 	if len(pass) == 0 {
 		return weigher.Option{}, false, why
 	}
 	weigher.Weigh(s.cfg.Weighers, pass)
 	n := min(s.cfg.SubsetSize, len(pass))
 	if n == 1 {
-		return pass[best(pass)], true, nil
+		return pass[best(pass)], true, why
 	}
 	slices.SortFunc(pass, func(a, b weigher.Option) int { return cmp.Compare(b.Weight, a.Weight) })
-	return pass[rand.IntN(n)], true, nil
+	return pass[rand.IntN(n)], true, why
 }
 
 // lack says in numbers why a class does not suffice.
-func lack(c *nova.Candidate, class int, asked int64) string {
-	if free := c.Free(class); free < asked {
-		return fmt.Sprintf("%d free, %d asked", free, asked)
+func lack(c *nova.Candidate, class int, asked int64) explain.Miss {
+	m := explain.Miss{By: nova.ClassNames[class], Resource: true, Asked: float64(asked)}
+	free := c.Free(class)
+	m.Free, m.Reason = float64(free), fmt.Sprintf("%d free, %d asked", free, asked)
+	if free >= asked {
+		m.Free, m.Reason = float64(c.Most[class]), fmt.Sprintf("one server may have %d, %d asked", c.Most[class], asked)
 	}
-	return fmt.Sprintf("one server may have %d, %d asked", c.Most[class], asked)
+	return m
 }
 
 // best is the index of the heaviest; the first of equals.
@@ -284,21 +303,21 @@ func best(pass []weigher.Option) int {
 	return top
 }
 
-func (s *Scheduler) pass(h *filter.Host, spec *filter.Spec) (name, why string, ok bool) {
+func (s *Scheduler) pass(h *filter.Host, spec *filter.Spec) (name string, why filter.Why, ok bool) {
 	if name, why, ok := standing(&h.Identity, h.Facts, spec); !ok {
-		return name, why.String(), false
+		return name, why, false
 	}
 	if spec.Forced() {
-		return "", "", true
+		return "", filter.Why{}, true
 	}
 	for i := range s.cfg.Filters {
 		if f := &s.cfg.Filters[i]; f.Level(spec) > filter.Nothing {
 			x := *h
 			x.Silent = spec.Now.Sub(h.SeenAt) > spec.DownAfter
 			if why, ok := f.Pass(&x, spec); !ok {
-				return f.Name, why.String(), false
+				return f.Name, why, false
 			}
 		}
 	}
-	return "", "", true
+	return "", filter.Why{}, true
 }

@@ -169,7 +169,7 @@ func TestAForcedHostSkipsFiltersButNotItsCapacity(t *testing.T) {
 	v := server("s", 1, 512, 1)
 	v.ForcedHost, v.PinnedZone, v.ImageProps = "off", "no such zone", map[string]string{"img_hv_type": "xen"}
 	at, err := w.s.Claim(t.Context(), v, nil)
-	if err != nil || at != (scheduler.Choice{Host: "off", Node: "node off", Zone: "nova"}) {
+	if err != nil || at.Host != "off" || at.Node != "node off" || at.Zone != "nova" {
 		t.Fatalf("at %+v, %v", at, err)
 	}
 	v = server("s2", 1, 512, 1)
@@ -272,12 +272,12 @@ func TestAClaimMayBeRepeatedEvenWhereNoRoomIsLeft(t *testing.T) {
 	w.add(plain("other")) // it would be chosen now
 	_, again := w.another(1)
 	for _, s := range []*scheduler.Scheduler{w.s, again} {
-		if at, err := s.Claim(t.Context(), v, nil); err != nil || at != first {
+		if at, err := s.Claim(t.Context(), v, nil); err != nil || at.Host != first.Host || at.Node != first.Node || at.Zone != first.Zone {
 			t.Fatalf("claimed again: %+v, %v; want %+v", at, err, first)
 		}
 	}
 	v.ForcedHost = "only" // no other host will do
-	if at, err := again.Claim(t.Context(), v, nil); err != nil || at != first {
+	if at, err := again.Claim(t.Context(), v, nil); err != nil || at.Host != first.Host || at.Node != first.Node || at.Zone != first.Zone {
 		t.Fatalf("claimed again: %+v, %v; want %+v", at, err, first)
 	}
 	if err := w.s.Release(t.Context(), "s"); err != nil {
