@@ -43,12 +43,16 @@ type Inventory struct {
 
 // Capacity is how much may be allocated.
 func (i Inventory) Capacity() int64 {
-	return int64(math.Floor(float64(i.Total-i.Reserved)*i.Ratio + 1e-9))
+	return int64(min(math.Floor(float64(i.Total-i.Reserved)*i.Ratio+1e-9), 1<<62))
 }
 
 // Fits says whether one more allocation of n is allowed.
 func (i Inventory) Fits(n int64) bool {
-	return n >= i.MinUnit && n <= i.MaxUnit && n%max(i.StepSize, 1) == 0 && i.Used+n <= i.Capacity()
+	return i.unitsFit(n) && i.Used+n <= i.Capacity()
+}
+
+func (i Inventory) unitsFit(n int64) bool {
+	return n >= i.MinUnit && n <= i.MaxUnit && n%max(i.StepSize, 1) == 0
 }
 
 // PutProvider writes a provider with its traits and inventories. What is not named goes,
@@ -167,96 +171,15 @@ func (q Placement) eachInventory(where string, args []any, fn func(provider, cla
 	})
 }
 
-// Consumer is who holds allocations: a server.
-type Consumer struct{ ID, ProjectID, UserID string }
+// Consumer is who holds allocations: a server, mostly.
+type Consumer struct {
+	ID, ProjectID, UserID string
+	Type                  string // UnknownType, or what its maker calls it
+	Generation            int64  // as it was read; what is written counts by itself
+}
 
 // UnknownType is the type of a consumer that was made by somebody who names none.
 const UnknownType = "unknown"
-
-// ErrFull is what Allocate gives when the provider cannot take it (any more).
-var ErrFull = errors.New("the provider has not enough left")
-
-// ErrHeld is what Allocate gives a consumer that has other allocations.
-var ErrHeld = errors.New("the consumer has allocations already")
-
-// Allocate gives a consumer resources of one provider, all or nothing, judged by the
-// database itself: the inventories are raised only while they fit, so that any number of
-// processes cannot overbook. A consumer that has exactly these already is left as it is
-// (repeated), so that a claim may be made again; one that has others gives ErrHeld.
-func (q Placement) Allocate(c Consumer, provider string, resources map[string]int64) (repeated bool, err error) {
-	have, err := q.Allocations(c.ID)
-	if err != nil {
-		return false, err
-	}
-	if len(have) > 0 {
-		if same(have[provider], resources) && len(have) == 1 {
-			return true, nil
-		}
-		return false, ErrHeld
-	}
-	classes := sortedKeys(resources)
-	raise := "UPDATE inventories SET used=used+CASE class" + strings.Repeat(" WHEN ? THEN ?", len(classes)) +
-		" ELSE 0 END WHERE provider_id=? AND (" +
-		strings.Repeat("(class=? AND used+?<=capacity AND min_unit<=? AND max_unit>=? AND ?%step_size=0) OR ", len(classes)) + "1=0)"
-	insert := "INSERT INTO allocations(consumer_id, provider_id, class, used) VALUES " +
-		strings.TrimSuffix(strings.Repeat("(?,?,?,?),", len(classes)), ",")
-	var head, tail, rows []any
-	for _, class := range classes {
-		n := resources[class]
-		head = append(head, class, n)
-		tail = append(tail, class, n, n, n, n)
-		rows = append(rows, c.ID, provider, class, n)
-	}
-	hit, err := q.t.Exec(raise, append(append(head, provider), tail...)...)
-	if err != nil {
-		return false, err
-	}
-	if hit != int64(len(classes)) {
-		return false, ErrFull
-	}
-	at := micros(q.Now())
-	if _, err := q.t.Exec(`INSERT INTO consumers(id, project_id, user_id, type, generation, created_at,
-		updated_at) VALUES(?,?,?,?,1,?,?)`, c.ID, c.ProjectID, c.UserID, UnknownType, at, at); err != nil {
-		if q.t.IsDuplicate(err) {
-			err = ErrHeld // by a claim that was made at the same moment
-		}
-		return false, err
-	}
-	if _, err := q.t.Exec(insert, rows...); err != nil {
-		return false, err
-	}
-	return false, q.Touch(map[string]int64{provider: AnyGeneration})
-}
-
-// Free takes back all that a consumer has; nothing is no error. It answers what there was.
-func (q Placement) Free(consumer string) (map[string]map[string]int64, error) {
-	// The consumer's row goes first: of two that free it at once, one finds nothing, and no
-	// inventory is lowered twice.
-	n, err := q.t.Exec("DELETE FROM consumers WHERE id=?", consumer)
-	if err != nil || n == 0 {
-		return nil, err
-	}
-	have, err := q.Allocations(consumer)
-	if err != nil {
-		return nil, err
-	}
-	for _, provider := range sortedKeys(have) {
-		for _, class := range sortedKeys(have[provider]) {
-			if _, err := q.t.Exec("UPDATE inventories SET used=used-? WHERE provider_id=? AND class=?",
-				have[provider][class], provider, class); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if _, err := q.t.Exec("DELETE FROM allocations WHERE consumer_id=?", consumer); err != nil {
-		return nil, err
-	}
-	touched := make(map[string]int64, len(have))
-	for provider := range have {
-		touched[provider] = AnyGeneration
-	}
-	return have, q.Touch(touched)
-}
 
 // Allocations are a consumer's, by provider and class.
 func (q Placement) Allocations(consumer string) (map[string]map[string]int64, error) {
@@ -316,16 +239,4 @@ func (q Placement) ProjectUsage(project string) (servers int64, used map[string]
 		return err
 	})
 	return servers, used, err
-}
-
-func same(a, b map[string]int64) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if b[k] != v {
-			return false
-		}
-	}
-	return true
 }

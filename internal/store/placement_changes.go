@@ -32,23 +32,40 @@ func ShardOf(root string) int {
 // then shards in ascending order, then rows of providers, which nobody writes without their
 // shard; so it calls Touch once, and writes no inventory behind it.
 func (q Placement) Touch(providers map[string]int64) error {
-	ids := sortedKeys(providers)
+	turns := make(map[string]turn, len(providers))
+	for id, generation := range providers {
+		turns[id] = turn{generation, 1}
+	}
+	return q.touch(turns)
+}
+
+// turn is one provider's part of a change: the generation that it must have, and by how much
+// that grows.
+type turn struct{ expect, grow int64 }
+
+func (q Placement) touch(turns map[string]turn) error {
+	ids := sortedKeys(turns)
 	shards, err := q.advance(ids)
 	if err != nil {
 		return err
 	}
 	at := micros(q.Now())
-	plain := map[int][]string{}
+	type alike struct {
+		shard int
+		grow  int64
+	}
+	plain := map[alike][]string{}
 	for _, id := range ids {
 		shard, found := shards[id]
 		if !found {
 			return noProvider(id)
 		}
-		if providers[id] == AnyGeneration {
-			plain[shard] = append(plain[shard], id)
+		t := turns[id]
+		if t.expect == AnyGeneration {
+			plain[alike{shard, t.grow}] = append(plain[alike{shard, t.grow}], id)
 			continue
 		}
-		n, err := q.t.Exec("UPDATE providers"+bump+" AND id=? AND generation=?", at, shard, id, providers[id])
+		n, err := q.t.Exec("UPDATE providers"+bump+" AND id=? AND generation=?", t.grow, at, shard, id, t.expect)
 		if err != nil {
 			return err
 		}
@@ -56,26 +73,31 @@ func (q Placement) Touch(providers map[string]int64) error {
 			return q.lost(id, shard)
 		}
 	}
-	for shard, ids := range plain {
-		hit := 0
-		err := inLists(ids, func(marks string, args []any) error {
-			n, err := q.t.Exec("UPDATE providers"+bump+" AND id IN ("+marks+")", append([]any{at, shard}, args...)...)
-			hit += int(n)
-			return err
-		})
+	for k, ids := range plain {
+		n, err := q.bumpAll(k.shard, k.grow, at, ids)
 		if err != nil {
 			return err
 		}
-		if hit != len(ids) {
+		if n != len(ids) {
 			return stale("providers", strings.Join(ids, " "))
 		}
 	}
 	return nil
 }
 
+// bumpAll moves on providers of one shard, and counts those that are there.
+func (q Placement) bumpAll(shard int, grow, at int64, ids []string) (hit int, err error) {
+	err = inLists(ids, func(marks string, args []any) error {
+		n, err := q.t.Exec("UPDATE providers"+bump+" AND id IN ("+marks+")", append([]any{grow, at, shard}, args...)...)
+		hit += int(n)
+		return err
+	})
+	return hit, err
+}
+
 // bump guards the shard too: who has moved the tree to another one since it was read makes
 // the transaction run again.
-const bump = ` SET generation=generation+1, updated_at=?, seq=(SELECT s.seq FROM placement_shards s WHERE
+const bump = ` SET generation=generation+?, updated_at=?, seq=(SELECT s.seq FROM placement_shards s WHERE
 	s.shard=providers.shard) WHERE shard=?`
 
 func noProvider(id string) error {

@@ -208,6 +208,10 @@ func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now tim
 		must(lost(t.Placement().Allocate(store.Consumer{ID: "c"}, "1", map[string]int64{"A": 1})))
 		must(lost(t.Placement().Free("c")))
 		must(lost(t.Placement().FreeOrphan("c")))
+		for _, r := range []store.Resources{{"1": {"A": 1}}, {"1": {"A": 1}}, nil} {
+			must(t.Placement().SetHoldings([]store.Holding{{Consumer: store.Consumer{ID: "h"}, Resources: r}}))
+		}
+		must(lost(t.Placement().CustomClasses([]string{"A"})))
 		must(t.Placement().InsertProvider(store.Provider{ID: "2", Name: "2", ParentID: "1"}))
 		must(t.Placement().Touch(map[string]int64{"2": 0}))
 		must(t.Placement().DeleteProvider("2"))
@@ -272,6 +276,12 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		}
 		must(lost(t.Placement().InventoriesOf([]string{"1"})))
 		must(lost(t.Placement().Allocations("c")))
+		_, _, _, err = t.Placement().Held("c")
+		must(err)
+		_, _, _, err = t.Placement().HeldOf("1")
+		must(lost(0, err))
+		must(lost(t.Placement().UsageByType("p", "")))
+		must(lost(t.Placement().UsageByType("p", "u")))
 		must(lost(t.Placement().Consumers()))
 		_, _, err = t.Placement().ProjectUsage("p")
 		must(err)

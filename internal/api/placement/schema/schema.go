@@ -275,3 +275,10 @@ func Parse(body []byte) (any, error) {
 	err := d.Decode(&v)
 	return v, err
 }
+
+// Float is a number that was judged to be one.
+func Float(v any) float64 {
+	n, _ := v.(json.Number)
+	f, _ := n.Float64()
+	return f
+}
