@@ -1,0 +1,128 @@
+// Package placement serves the Placement API with its microversions 1.0 to 1.39.
+//
+// A request passes, in this order: the token (not asked for at the root, where versions are
+// found), the version header, the route table (404, 405), the route's versions, the forms that
+// it takes and gives (415, 406), its policy rule, and the handler, which reads the body by
+// tags, calls the room and writes the answer. The room knows neither HTTP nor versions.
+//
+// To add a route: write a handler func(q *Request) error in the file of its noun, and a line
+// of the table of that file (func (a *API) nounRoutes() []Route), which Routes concatenates:
+//
+//	{"GET", "/resource_providers/{uuid}/usages", "", "placement:resource_providers:usages", GivesJSON, 0, a.listUsages},
+//
+// Versions are minor numbers as in package microversion ("19-", "-7", "8-11"); several lines
+// may share a method and path. Outside of its versions a path is 404, or what Else says. A
+// rule that is asked about somebody else's project is left empty, and asked with q.PolicyOn.
+//
+// Bodies and queries are read by the tags of package microversion, which speaks the same
+// jsonschema that Placement's clients know; it counts from 1, so 1.0 is read as 1.1, from
+// which no body or query differs. Answers are small and written by hand, q.V deciding.
+//
+// Layer 4: edge; HTTP outside, rooms inside.
+package placement
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/httpd"
+	"github.com/kilonova/kilonova/internal/identity"
+	"github.com/kilonova/kilonova/internal/placement"
+	"github.com/kilonova/kilonova/internal/policy"
+)
+
+// Config is what the API needs.
+type Config struct {
+	Room     *placement.Placement
+	Policy   *policy.Enforcer
+	Gate     identity.Gate
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Settings Settings
+}
+
+// Settings are the [cors] options.
+type Settings struct {
+	Origins     []string // allowed_origin; none: no answer says anything of origins
+	Headers     []string // allow_headers
+	Expose      []string // expose_headers
+	Methods     []string // allow_methods
+	Credentials bool     // allow_credentials
+	MaxAge      int      // max_age, in seconds
+}
+
+// API is the service.
+type API struct {
+	cfg    Config
+	room   *placement.Placement
+	routes *router
+}
+
+// New builds the route table. A route that names an unknown policy rule is a mistake in the
+// program and gives an error.
+func New(cfg Config) (*API, error) {
+	a := &API{cfg: cfg, room: cfg.Room}
+	var err error
+	a.routes, err = newRouter(a.Routes(), cfg.Policy)
+	return a, err
+}
+
+// Handler serves the API at the root, and below /placement.
+func (a *API) Handler() http.Handler {
+	var h http.Handler = http.HandlerFunc(a.serve)
+	if len(a.cfg.Settings.Origins) > 0 {
+		h = a.cors(h)
+	}
+	return httpd.Wrap(h, a.cfg.Log, func(w http.ResponseWriter, r *http.Request) {
+		q := &Request{API: a, W: w, R: r, V: unknown}
+		q.writeFault(http.StatusInternalServerError, "", unexpected)
+	}, "X-Openstack-Request-Id")
+}
+
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	q := &Request{API: a, W: w, R: r, V: unknown}
+	if err := a.handle(q); err != nil {
+		q.fail(err)
+	}
+}
+
+// mount is where the API is found besides the root, as devstack has it.
+const mount = "/placement"
+
+func (a *API) handle(q *Request) error {
+	path := q.R.URL.Path
+	if path == mount || strings.HasPrefix(path, mount+"/") {
+		q.mount, path = mount, strings.TrimPrefix(path, mount)
+	}
+	if path != "" && path != "/" {
+		who, err := a.cfg.Gate.Authenticate(q.R.Context(), q.R.Header.Get("X-Auth-Token"))
+		if err != nil {
+			return err
+		}
+		q.Who = who
+	}
+	v, err := fromHeader(q.R.Header)
+	if err != nil {
+		return err
+	}
+	q.V = v
+	v.setHeaders(q.W.Header())
+	if q.R.ContentLength > 0 && q.R.Header.Get("Content-Type") == "" {
+		return refuse(http.StatusBadRequest, "content-type header required when content-length > 0")
+	}
+	rt, err := a.routes.find(q, path)
+	if err != nil {
+		return err
+	}
+	if err := q.forms(rt.Form); err != nil {
+		return err
+	}
+	if rt.Rule != "" {
+		if err := rt.rule.Check(q.Who, policy.Own(q.Who)); err != nil {
+			return err
+		}
+	}
+	return rt.Handler(q)
+}

@@ -1,0 +1,158 @@
+package placement
+
+import (
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/api/microversion"
+	"github.com/kilonova/kilonova/internal/httpd"
+	"github.com/kilonova/kilonova/internal/identity"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/policy"
+)
+
+// maxBody is the longest body of a request; a reshape of a big tree is one to two megabytes.
+const maxBody = 8 << 20
+
+const jsonType = "application/json"
+
+// Request is one call, as a handler sees it.
+type Request struct {
+	API *API
+	W   http.ResponseWriter
+	R   *http.Request
+	V   V
+	Who identity.Who
+
+	mount string
+	vars  []variable
+}
+
+// Var is what stands in the path for {name}.
+func (q *Request) Var(name string) string {
+	for _, v := range q.vars {
+		if v.name == name {
+			return v.value
+		}
+	}
+	return ""
+}
+
+// forms holds the request's headers against what the route takes and gives.
+func (q *Request) forms(f Form) error {
+	if f&GivesJSON != 0 && !accepts(q.R.Header.Get("Accept"), jsonType) {
+		return refuse(http.StatusNotAcceptable, "Only %s is provided", jsonType)
+	}
+	if f&TakesJSON == 0 {
+		return nil
+	}
+	given, _, err := mime.ParseMediaType(q.R.Header.Get("Content-Type"))
+	if given == "" {
+		given = "None"
+	}
+	if err != nil || given != jsonType {
+		return refuse(http.StatusUnsupportedMediaType, "The media type %s is not supported, use %s", given, jsonType)
+	}
+	return nil
+}
+
+// accepts says whether a caller that sent this Accept header takes a type. None takes all.
+func accepts(header, want string) bool {
+	if strings.TrimSpace(header) == "" {
+		return true
+	}
+	group, _, _ := strings.Cut(want, "/")
+	for _, entry := range strings.Split(header, ",") {
+		kind, params, err := mime.ParseMediaType(entry)
+		if err != nil && kind == "" {
+			continue
+		}
+		if kind != want && kind != group+"/*" && kind != "*/*" {
+			continue
+		}
+		if weight := params["q"]; strings.Trim(weight, "0.") != "" || weight == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// minor is the version for package microversion.
+func (q *Request) minor() microversion.V { return microversion.V(max(q.V, 1)) }
+
+// Decode reads the body into x, a pointer to a struct with the tags of package microversion.
+func (q *Request) Decode(x any) error {
+	b, err := httpd.ReadBody(q.R, maxBody)
+	if errors.Is(err, httpd.ErrTooLarge) {
+		return nova.Errorf(nova.TooLarge, "Request is too large.")
+	}
+	if err != nil {
+		return nova.Errorf(nova.Invalid, "The request body could not be read.")
+	}
+	if err := httpd.CheckJSON(b); err != nil {
+		return nova.Errorf(nova.Invalid, "Malformed JSON: %s", err)
+	}
+	return reworded("JSON does not validate: ", microversion.Decode(q.minor(), b, x))
+}
+
+// Query reads the query into x, a pointer to a struct.
+func (q *Request) Query(x any) error {
+	v, err := url.ParseQuery(q.R.URL.RawQuery)
+	if err != nil {
+		return nova.Errorf(nova.Invalid, "Invalid query string parameters: %s", err)
+	}
+	return reworded("Invalid query string parameters: ", microversion.DecodeQuery(q.minor(), v, x))
+}
+
+func reworded(prefix string, err error) error {
+	var e *nova.Error
+	if errors.As(err, &e) && e.Kind == nova.Invalid {
+		return nova.Errorf(nova.Invalid, "%s%s", prefix, e.Msg)
+	}
+	return err
+}
+
+// PolicyOn asks a rule about a target.
+func (q *Request) PolicyOn(rule string, t policy.Target) error {
+	return q.API.cfg.Policy.Check(rule, q.Who, t)
+}
+
+// Fresh sets the headers that answers have since 1.15: when what they show was last changed
+// (the zero time is now), and that nobody keeps them.
+func (q *Request) Fresh(changed time.Time) {
+	if q.V < 15 {
+		return
+	}
+	if changed.IsZero() {
+		changed = q.API.cfg.Clock.Now()
+	}
+	q.W.Header().Set("Last-Modified", changed.UTC().Format(http.TimeFormat))
+	q.W.Header().Set("Cache-Control", "no-cache")
+}
+
+// Reply answers with x as JSON.
+func (q *Request) Reply(code int, x any) error {
+	b, err := json.Marshal(x)
+	if err != nil {
+		return err
+	}
+	httpd.WriteBytes(q.W, code, b)
+	return nil
+}
+
+// Empty answers without a body.
+func (q *Request) Empty(code int) error {
+	if code != http.StatusNoContent {
+		q.W.Header().Set("Content-Length", "0")
+	}
+	q.W.WriteHeader(code)
+	return nil
+}
+
+// URL is the path of a resource as links show it; the parts are those of its path.
+func (q *Request) URL(parts ...string) string { return q.mount + "/" + strings.Join(parts, "/") }
