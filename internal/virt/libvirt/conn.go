@@ -160,12 +160,20 @@ func (p *pool) callFor(ctx context.Context, timeout time.Duration, f func(*golib
 		over()
 		done <- err
 	}()
+	late := p.clock.After(timeout)
 	select {
 	case err := <-done:
 		return kinded(err)
 	case <-ctx.Done():
+		go func() { // the call has its time still
+			select {
+			case <-done:
+			case <-late:
+				k.raw.Close()
+			}
+		}()
 		return ctx.Err()
-	case <-p.clock.After(timeout):
+	case <-late:
 		k.raw.Close()
 		return nova.Errorf(nova.Unavailable, "libvirt does not answer within %s", timeout)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/uuid"
 
 	"github.com/kilonova/kilonova/internal/virt"
@@ -51,8 +52,7 @@ func (h *hub) listen(ctx context.Context) {
 		return
 	}
 	defer k.raw.Close()
-	// The subscription outlives ctx on purpose: closing the connection ends it.
-	events, err := k.l.LifecycleEvents(context.WithoutCancel(ctx))
+	events, err := h.subscribe(ctx, k)
 	if err != nil {
 		return
 	}
@@ -62,7 +62,7 @@ func (h *hub) listen(ctx context.Context) {
 		}
 	}()
 	ping := h.pool.clock.After(pingEvents)
-	pong := make(chan struct{}, 1)
+	var pong chan error // nil: no ping is under way
 	for {
 		select {
 		case e, ok := <-events:
@@ -71,20 +71,43 @@ func (h *hub) listen(ctx context.Context) {
 			}
 			h.tell(uuid.UUID(e.Dom.UUID).String())
 		case <-ping:
-			// A daemon that does not answer by the next ping is as good as gone.
-			go func() {
-				if _, err := k.l.ConnectGetLibVersion(); err != nil {
-					k.raw.Close()
-				}
-				pong <- struct{}{}
-			}()
-			ping = nil
-		case <-pong:
+			if pong != nil {
+				return // a daemon that has not answered by the next ping is as good as gone
+			}
+			pong = make(chan error, 1)
+			go func(pong chan<- error) {
+				_, err := k.l.ConnectGetLibVersion()
+				pong <- err
+			}(pong)
 			ping = h.pool.clock.After(pingEvents)
+		case err := <-pong:
+			if err != nil {
+				return
+			}
+			pong = nil
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// subscribe asks for events. A daemon that is silent loses the connection, and so does one
+// whose answer nobody waits for any more.
+func (h *hub) subscribe(ctx context.Context, k *link) (<-chan golibvirt.DomainEventLifecycleMsg, error) {
+	answered := make(chan struct{})
+	defer close(answered)
+	late := h.pool.clock.After(dialTimeout)
+	go func() {
+		select {
+		case <-answered:
+		case <-late:
+			k.raw.Close()
+		case <-ctx.Done():
+			k.raw.Close()
+		}
+	}()
+	// The subscription outlives ctx on purpose: closing the connection ends it.
+	return k.l.LifecycleEvents(context.WithoutCancel(ctx))
 }
 
 func (h *hub) tell(id string) {
