@@ -4,7 +4,7 @@
 // Each call acts with the token that the context carries (identity.WithToken), else with
 // the service's own. Bytes are streamed in both directions and never held. A download is
 // checked against the MD5 that the server states, so that a reader who reaches EOF has
-// the right bytes.
+// the right bytes, and ended when it stands still.
 //
 // Show is asked for at every server that is created, often thousands of times for one
 // image: an active image is remembered for a few seconds per token, and callers that ask
@@ -132,11 +132,13 @@ func (d *Driver) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, end := context.WithCancel(ctx)
 	r := imagedata.Download(ctx, c, id)
 	if r.Err != nil {
+		end()
 		return nil, failure(r.Err, id, "download")
 	}
-	return checked(r.Body, r.Header.Get("Content-MD5"), id), nil
+	return checked(watched(r.Body, id, d.cfg.Clock, end), r.Header.Get("Content-MD5"), id), nil
 }
 
 // Create records an image without bytes, under img.ID where that is set.

@@ -133,7 +133,11 @@ func (c *cache) fetch(ctx context.Context, path, id, sum string, size int64) (er
 	}()
 	hash := sha512.New()
 	w := bufio.NewWriterSize(out, 1<<20)
-	n, err := io.Copy(io.MultiWriter(w, hash), in)
+	var from io.Reader = in
+	if size > 0 {
+		from = io.LimitReader(in, size+1) // more would only fill the disk
+	}
+	n, err := io.Copy(io.MultiWriter(w, hash), from)
 	if err != nil {
 		return fmt.Errorf("fetched %d bytes: %w", n, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,12 +159,23 @@ func linkOrCopy(from, to string) error {
 	}
 	err := os.Link(from, to)
 	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EPERM) {
-		var b []byte
-		if b, err = os.ReadFile(from); err == nil {
-			err = os.WriteFile(to, b, 0o644)
-		}
+		return copyFile(from, to)
 	}
 	return err
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // ephemeralLabel is how guests find their ephemeral disk; Nova's name.

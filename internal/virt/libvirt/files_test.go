@@ -244,12 +244,46 @@ func TestAFetchThatIsNotWholeLeavesNothing(t *testing.T) {
 	if _, err := c.get(t.Context(), uuid.NewString(), "", "raw", 0); nova.KindOf(err) != nova.NotFound {
 		t.Errorf("no image: %v", err)
 	}
+	c.images = endless{}
+	if _, err := c.get(t.Context(), virttest.ImageID, "", "raw", 5000); err == nil || !strings.Contains(err.Error(), "5001 came") {
+		t.Errorf("an image without an end: %v", err)
+	}
 	c.images = broken{}
 	if _, err := c.get(t.Context(), virttest.ImageID, "", "raw", 0); err == nil {
 		t.Error("a stream that broke was taken")
 	}
 	if left, err := os.ReadDir(c.dir); err != nil || len(left) != 0 {
 		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
+// endless is a store whose streams have no end.
+type endless struct{ virttest.Images }
+
+func (endless) Open(context.Context, string) (io.ReadCloser, error) {
+	return io.NopCloser(zeros{}), nil
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestAFileThatCannotBeLinkedIsCopied(t *testing.T) {
+	from, to := filepath.Join(t.TempDir(), "from"), filepath.Join(t.TempDir(), "to")
+	want := bytes.Repeat([]byte("image"), 100_000)
+	if err := os.WriteFile(from, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := copyFile(from, to); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(to); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, want %d; %v", len(got), len(want), err)
+		}
+	}
+	if err := copyFile(from+"x", to); err == nil {
+		t.Error("what is not there is copied")
 	}
 }
 
