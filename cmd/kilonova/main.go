@@ -17,6 +17,7 @@ type cli struct {
 	Up      upCmd            `cmd:"" help:"Run a whole cloud in the foreground."`
 	Saga    sagaCmd          `cmd:"" help:"See the operations that are under way, and help those that are stuck."`
 	Down    downCmd          `cmd:"" help:"Remove from this machine what a stopped cloud left on it: its guests, with their disks, and its network."`
+	Explain explainCmd       `cmd:"" help:"Say why a server is where it is, or nowhere."`
 	Check   checkCmd         `cmd:"" help:"Hold servers, allocations, ports, wishes and guests against each other; say what has no owner."`
 	Manage  manageCmd        `cmd:"" help:"Databases, policy and settings, as nova-manage has them."`
 	Version kong.VersionFlag `help:"Print the version and exit."`

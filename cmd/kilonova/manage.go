@@ -65,7 +65,7 @@ func (policySample) Help() string {
 
 // Run prints the rules.
 func (policySample) Run(out io.Writer) error {
-	_, err := fmt.Fprint(out, policy.Sample(policy.Nova()))
+	_, err := fmt.Fprint(out, policy.Sample(policy.Compute()))
 	return err
 }
 

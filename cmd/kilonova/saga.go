@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -33,26 +32,6 @@ type where struct {
 
 func (w where) open(ctx context.Context) (*store.Store, error) {
 	return target.OpenStore(ctx, w.StateDir, w.Database, clock.Real{})
-}
-
-// output is how a command prints.
-type output struct {
-	Output string `short:"o" enum:"table,json" default:"table" help:"How to print: table or json."`
-}
-
-// print writes JSON, or calls pretty for people.
-func (o output) print(v any, pretty func(t table.Writer)) error {
-	if o.Output == "json" {
-		enc := json.NewEncoder(os.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
-	}
-	t := table.NewWriter()
-	t.SetOutputMirror(os.Stdout)
-	t.SetStyle(table.StyleLight)
-	pretty(t)
-	t.Render()
-	return nil
 }
 
 // sagaView is an operation as this command prints it.

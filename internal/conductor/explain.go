@@ -10,12 +10,13 @@ import (
 
 // Placement is what is known of where a server went: why, and what failed there.
 type Placement struct {
-	ServerID  string          `json:"server"`
-	Operation string          `json:"operation"` // the record that it is read from
-	RequestID string          `json:"request_id"`
-	Report    *explain.Report `json:"placement"` // nil: nothing was decided yet
-	Tried     []string        `json:"tried,omitempty"`
-	Failure   string          `json:"failure,omitempty"` // of the last host that was tried
+	ServerID        string   `json:"server_id"`
+	Operation       string   `json:"operation_id"` // the record that it is read from
+	RequestID       string   `json:"request_id"`
+	*explain.Report          // nil: nothing was decided yet
+	Message         string   `json:"message"`
+	Tried           []string `json:"tried,omitempty"`   // hosts on which the build failed
+	Failure         string   `json:"failure,omitempty"` // on the last of them
 }
 
 // Explain reads from the records of a server's operations why it is where it is: the newest
@@ -39,7 +40,7 @@ func Explain(t *store.Tx, serverID string) (Placement, error) {
 			continue
 		}
 		out.Operation, out.RequestID, out.Report = r.ID, r.RequestID, s.Placement
-		out.Tried, out.Failure = s.Tried, s.Last
+		out.Message, out.Tried, out.Failure = s.Placement.Message(), s.Tried, s.Last
 		return out, nil
 	}
 	return out, nil

@@ -55,7 +55,7 @@ func (w world) computeBodies() map[string][]string {
 // shapes is every route of every service.
 func (w world) shapes(t testing.TB) (out []shape) {
 	t.Helper()
-	rules, err := policy.New(policy.Nova(), policy.Options{})
+	rules, err := policy.New(policy.Compute(), policy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@
 // compiled into trees whose references are resolved, so that asking costs no look-up and
 // no allocation:
 //
-//	enforcer, err := policy.New(policy.Nova(), policy.Options{Log: log})
+//	enforcer, err := policy.New(policy.Compute(), policy.Options{Log: log})
 //	err = enforcer.Load("/etc/nova/policy.yaml", "/etc/nova/policy.d")
 //	create := enforcer.Handle("os_compute_api:servers:create") // once
 //	err = create.Check(who, policy.Of(server.ProjectID, server.UserID))

@@ -129,7 +129,7 @@ func startAPI(ctx context.Context, c *Cloud) error {
 	if err := flavor.Ensure(ctx, c.store); err != nil {
 		return err
 	}
-	rules, err := policy.New(policy.Nova(), policy.Options{Log: c.opt.Log})
+	rules, err := policy.New(policy.Compute(), policy.Options{Log: c.opt.Log})
 	if err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func TestAChangedPolicyFileIsReadAgain(t *testing.T) {
 
 func loadPolicy(t *testing.T, c *Cloud, file string) {
 	t.Helper()
-	rules, err := policy.New(policy.Nova(), policy.Options{Log: c.opt.Log})
+	rules, err := policy.New(policy.Compute(), policy.Options{Log: c.opt.Log})
 	if err == nil {
 		err = rules.Load(file)
 	}

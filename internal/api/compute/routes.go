@@ -28,6 +28,7 @@ func (a *API) Routes() []Route {
 		a.hypervisorRoutes(),
 		a.aggregateRoutes(),
 		a.serverGroupRoutes(),
+		a.placementRoutes(),
 		a.extensionRoutes(),
 	)
 }

@@ -34,7 +34,7 @@ func facts(t testing.TB, name string) []byte {
 
 func testAPI(t *testing.T) *API {
 	t.Helper()
-	rules, err := policy.New(policy.Nova(), policy.Options{})
+	rules, err := policy.New(policy.Compute(), policy.Options{})
 	must(t, err)
 	a, err := New(Config{Policy: rules})
 	must(t, err)
@@ -77,6 +77,9 @@ func TestRoutesHaveNovasVersions(t *testing.T) {
 	}
 	ours := map[string]string{}
 	for _, r := range testAPI(t).Routes() {
+		if strings.HasPrefix(r.Rule, policy.OwnPrefix) {
+			continue
+		}
 		ours[r.Method+" "+placeholders.ReplaceAllString(r.Path, "{}")+" "] += "," + orAll(r.Versions)
 	}
 	for _, act := range serverActions() {

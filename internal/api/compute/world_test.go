@@ -131,7 +131,7 @@ func newWorld(t testing.TB, o options) *world {
 		},
 	})
 	w := &world{t: t, store: st, host: fake.New(fake.Config{Hostname: "node-1", Clock: o.clock})}
-	rules, err := policy.New(policy.Nova(), policy.Options{})
+	rules, err := policy.New(policy.Compute(), policy.Options{})
 	must(t, err)
 	w.api, err = New(Config{
 		Store: st, Policy: rules, Gate: gate{}, Images: shelf{}, Consoles: w, Clock: o.clock, Log: slog.New(logTo{t}), Networks: o.ports,

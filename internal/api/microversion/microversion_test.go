@@ -152,7 +152,7 @@ func TestRangesReadAndPrint(t *testing.T) {
 
 func TestEveryShowFlagIsARuleOfPolicy(t *testing.T) {
 	rules := map[string]bool{"": true}
-	for _, r := range policy.Nova() {
+	for _, r := range policy.Compute() {
 		rules[r.Name] = true
 	}
 	for i, f := range mv.ShowFlags {

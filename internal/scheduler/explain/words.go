@@ -8,13 +8,22 @@ import (
 // NoHost is how Nova's refusal begins.
 const NoHost = "No valid host was found. "
 
-// Message is the refusal for everybody: without names of hosts.
+// Message is the decision for everybody: without names of hosts.
 func (r *Report) Message() string {
-	if r.Hosts == 0 {
+	begin := NoHost
+	switch {
+	case r.Hosts == 0:
 		return NoHost + "There are no hosts."
+	case r.Passed > 0 && len(r.Refused) == 0:
+		return fmt.Sprintf("All of %s would do.", count(r.Hosts, "host"))
+	case r.Passed > 0:
+		begin = ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%sOf %s, ", NoHost, count(r.Hosts, "host"))
+	fmt.Fprintf(&b, "%sOf %s, ", begin, count(r.Hosts, "host"))
+	if r.Passed > 0 {
+		fmt.Fprintf(&b, "%d would do, ", r.Passed)
+	}
 	for i, x := range r.Refused {
 		if i > 0 {
 			b.WriteString(", ")
@@ -44,7 +53,7 @@ func (r *Report) Details() string {
 			b.WriteString("  No change that is known would make it fit.\n")
 		}
 		for _, c := range n.Changes {
-			fmt.Fprintf(&b, "  fits %s\n", c.with())
+			fmt.Fprintf(&b, "  fits %s\n", c.String())
 		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")
@@ -61,8 +70,8 @@ func named(examples []string, hosts int) string {
 	return " (" + strings.Join(examples, ", ") + more + ")"
 }
 
-// with is the change as what follows "it would fit".
-func (c Change) with() string {
+// String is the change as what follows "it would fit".
+func (c Change) String() string {
 	if c.Kind == Amount {
 		return "with " + c.Text
 	}
@@ -72,7 +81,7 @@ func (c Change) with() string {
 func inWords(changes []Change) string {
 	parts := make([]string, len(changes))
 	for i, c := range changes {
-		parts[i] = c.with()
+		parts[i] = c.String()
 	}
 	if len(parts) == 1 {
 		return parts[0]
