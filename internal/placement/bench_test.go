@@ -15,7 +15,7 @@ func hosts(n int, used func(i int) [3]int64) []*store.Provider {
 	for i := range out {
 		id := fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(i)*2654435761, i)
 		u := used(i)
-		out[i] = &store.Provider{ID: id, Name: fmt.Sprintf("host-%06d.example.org", i), RootID: id, Generation: 1,
+		out[i] = &store.Provider{ID: id, Name: fmt.Sprintf("host-%06d.example.org", i), RootID: id,
 			Traits: []string{"COMPUTE_NODE", "HW_CPU_X86_AVX2", "HW_CPU_X86_SSE2", "HW_CPU_X86_VMX"},
 			Inventories: map[string]store.Inventory{
 				"VCPU":      {Total: 64, MinUnit: 1, MaxUnit: 64, StepSize: 1, Ratio: 4, Used: u[0]},

@@ -38,7 +38,7 @@ func drawForest(t *rapid.T) []*store.Provider {
 }
 
 func drawProvider(t *rapid.T, n int) *store.Provider {
-	p := &store.Provider{ID: fmt.Sprintf("p%02d", n), Name: fmt.Sprintf("name%02d", n), Generation: 1, Inventories: map[string]store.Inventory{}}
+	p := &store.Provider{ID: fmt.Sprintf("p%02d", n), Name: fmt.Sprintf("name%02d", n), Inventories: map[string]store.Inventory{}}
 	for _, class := range someClasses {
 		if rapid.IntRange(0, 3).Draw(t, "has") > 0 {
 			p.Inventories[class] = store.Inventory{

@@ -81,10 +81,10 @@ func (w *world) pick(t *rapid.T) *store.Provider {
 	return w.ps[rapid.SampledFrom(slices.Sorted(maps.Keys(w.ps))).Draw(t, "provider")]
 }
 
-// changed is a copy of a provider, a generation on.
+// changed is a copy of a provider, a change on.
 func (w *world) changed(p *store.Provider) *store.Provider {
 	q := *p
-	q.Generation++
+	q.Position.Seq++
 	q.Inventories = maps.Clone(p.Inventories)
 	w.ps[p.ID] = &q
 	return &q

@@ -24,6 +24,7 @@ type Provider struct {
 	Generation  int64
 	ParentID    string
 	RootID      string
+	Position    Position
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	Traits      []string // sorted

@@ -271,6 +271,8 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.Wishes().HostsOf("s")))
 		must(lost(t.Placement().Providers()))
 		must(lost(t.Placement().Provider("1")))
+		must(lost(t.Placement().TreesOf([]string{"1"})))
+		must(lost(t.Placement().Positions([]string{"1"})))
 		for _, since := range [][store.Shards]int64{{}, {1}} {
 			must(lost(t.Placement().Changes(since)))
 		}

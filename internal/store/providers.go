@@ -22,15 +22,15 @@ func refuse(cause error, format string, args ...any) error {
 	return &nova.Error{Kind: nova.Conflict, Msg: fmt.Sprintf(format, args...), Cause: cause}
 }
 
-const providerColumns = "p.id, p.name, p.generation, p.parent_id, p.root_id, p.created_at, p.updated_at, p.traits, p.aggregates"
+const providerColumns = "p.id, p.name, p.generation, p.parent_id, p.root_id, p.shard, p.seq, p.created_at, p.updated_at, p.traits, p.aggregates"
 
 // scanProvider reads providerColumns, and what is asked for behind them.
 func scanProvider(scan func(...any) error, more ...any) (*Provider, error) {
 	p := &Provider{}
 	var traits, aggregates string
 	var created, updated int64
-	err := scan(append([]any{&p.ID, &p.Name, &p.Generation, &p.ParentID, &p.RootID, &created, &updated, &traits,
-		&aggregates}, more...)...)
+	err := scan(append([]any{&p.ID, &p.Name, &p.Generation, &p.ParentID, &p.RootID, &p.Position.Shard,
+		&p.Position.Seq, &created, &updated, &traits, &aggregates}, more...)...)
 	p.CreatedAt, p.UpdatedAt = fromMicros(created), fromMicros(updated)
 	p.Traits, p.Aggregates = strings.Fields(traits), strings.Fields(aggregates)
 	return p, err

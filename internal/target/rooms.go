@@ -53,7 +53,8 @@ type Settings struct {
 
 func startPlacement(ctx context.Context, c *Cloud) error {
 	c.placement = placement.New(c.store)
-	return c.placement.Refresh(ctx)
+	c.loop(reconcile.Task{Name: "placement changes", Every: time.Second, Do: done(c.placement.Follow)})
+	return c.placement.Follow(ctx)
 }
 
 // refreshEvery is how old the scheduler's view of hosts may be. It looks again before it
