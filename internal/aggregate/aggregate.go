@@ -113,7 +113,12 @@ func (r *Room) change(ctx context.Context, num int64, fn func(t *store.Tx, a *no
 		if err := q.Put(&out); err != nil {
 			return err
 		}
-		return r.settle(t, hosts, with(all, &out))
+		all = with(all, &out)
+		if err := r.settle(t, hosts, all); err != nil {
+			return err
+		}
+		_, err = mirror(t, hosts, all)
+		return err
 	})
 	return out, err
 }

@@ -139,7 +139,7 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 		return err
 	}
 	c.beats.known(host, h.ServiceID)
-	return c.cfg.Accounts.PutProvider(ctx, c.provider(h))
+	return c.cfg.Accounts.Announce(ctx, h.ID, func(had *store.Provider) store.Provider { return c.cfg.Offer.provider(&h, had) })
 }
 
 // kinds are the guests that a host runs, as the scheduler reads them.
@@ -173,20 +173,6 @@ func (c *Conductor) numbers(ctx context.Context, host, hostname string) (service
 		node, err = c.cfg.Store.NextNumber(ctx, "hypervisors")
 	}
 	return service, node, err
-}
-
-// provider is what a host offers, in Placement's terms.
-func (c *Conductor) provider(h nova.Hypervisor) store.Provider {
-	inv := func(total, reserved int64, ratio float64) store.Inventory {
-		return store.Inventory{Total: total, Reserved: min(reserved, total), MinUnit: 1, MaxUnit: max(total, 1), StepSize: 1, Ratio: ratio}
-	}
-	all := map[string]store.Inventory{
-		"VCPU":      inv(h.VCPUs, 0, c.cfg.CPURatio),
-		"MEMORY_MB": inv(h.MemoryMiB, c.cfg.ReservedRAM, c.cfg.RAMRatio),
-		"DISK_GB":   inv(h.DiskGiB, 0, c.cfg.DiskRatio),
-	}
-	maps.DeleteFunc(all, func(_ string, i store.Inventory) bool { return i.Total <= 0 })
-	return store.Provider{ID: h.ID, Name: h.Hostname, RootID: h.ID, Traits: slices.Sorted(slices.Values(h.Traits)), Inventories: all}
 }
 
 // Alive notes a sign of life; many are written at once. A host that announced itself to

@@ -40,7 +40,8 @@ type Scheduler interface {
 
 // Accounts is what announcing a host needs of Placement.
 type Accounts interface {
-	PutProvider(ctx context.Context, p store.Provider) error
+	// Announce writes what fn makes of what is known of a provider; nil: nothing is.
+	Announce(ctx context.Context, id string, fn func(had *store.Provider) store.Provider) error
 }
 
 // Config is what a Conductor needs.
@@ -65,9 +66,7 @@ type Config struct {
 	DownAfter   time.Duration // [DEFAULT] service_down_time; default 60 s
 	BuildTime   time.Duration // the longest that a create may take; default 30 min
 
-	// What a host offers of what it has.
-	CPURatio, RAMRatio, DiskRatio float64 // initial_*_allocation_ratio; default 4, 1, 1
-	ReservedRAM                   int64   // reserved_host_memory_mb, MiB
+	Offer Offer // of hosts; the initial ratios default to 4, 1 and 1
 }
 
 // Conductor runs the operations.
@@ -116,9 +115,9 @@ func defaults(cfg *Config) {
 			*f = v
 		}
 	}
-	ratio(&cfg.CPURatio, 4)
-	ratio(&cfg.RAMRatio, 1)
-	ratio(&cfg.DiskRatio, 1)
+	ratio(&cfg.Offer.NewCPURatio, 4)
+	ratio(&cfg.Offer.NewRAMRatio, 1)
+	ratio(&cfg.Offer.NewDiskRatio, 1)
 	if cfg.Zone == "" {
 		cfg.Zone = "nova"
 	}

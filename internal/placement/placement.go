@@ -61,3 +61,9 @@ func New(s *store.Store) *Placement { return &Placement{store: s, index: NewInde
 func (p *Placement) PutProvider(ctx context.Context, pr store.Provider) error {
 	return p.store.Update(ctx, func(t *store.Tx) error { return t.Placement().PutProvider(pr) })
 }
+
+// Announce writes what a host has: what fn makes of what is known of its provider; nil:
+// nothing is. The index learns of it at its next refresh.
+func (p *Placement) Announce(ctx context.Context, id string, fn func(had *store.Provider) store.Provider) error {
+	return p.store.Update(ctx, func(t *store.Tx) error { return t.Placement().Announce(id, fn) })
+}

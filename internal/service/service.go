@@ -71,13 +71,17 @@ func (r *Room) Change(ctx context.Context, id string, p Patch) (s nova.Service, 
 }
 
 func change(t *store.Tx, id string, p Patch) (nova.Service, error) {
-	return t.Services().Change(id, func(s *nova.Service) error {
+	s, err := t.Services().Change(id, func(s *nova.Service) error {
 		if err := CheckBinary(s.Binary); err != nil {
 			return err
 		}
 		p.apply(s)
 		return nil
 	})
+	if err == nil && p.Disabled != nil {
+		_, err = status(t, &s)
+	}
+	return s, err
 }
 
 // ChangeOn changes a compute service by its host.

@@ -37,14 +37,11 @@ type Settings struct {
 	Metadata metadata.Settings
 	Guests   edge.Settings
 	Upkeep   UpkeepSettings
+	Offer    conductor.Offer
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
 	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`
 
-	CPURatio    float64       `conf:"DEFAULT.initial_cpu_allocation_ratio" default:"4.0" min:"0.1" help:"How many VCPUs are offered for each processor of a new host."`
-	RAMRatio    float64       `conf:"DEFAULT.initial_ram_allocation_ratio" default:"1.0" min:"0.1" help:"How much memory is offered for what a new host has."`
-	DiskRatio   float64       `conf:"DEFAULT.initial_disk_allocation_ratio" default:"1.0" min:"0.1" help:"How much disk is offered for what a new host has."`
-	ReservedRAM int64         `conf:"DEFAULT.reserved_host_memory_mb" default:"512" min:"0" help:"Memory of a host that is not offered, in MiB."`
 	StopTimeout time.Duration `conf:"DEFAULT.shutdown_timeout" default:"60" help:"How long a guest may take to shut down cleanly."`
 	MaxAttempts int           `conf:"scheduler.max_attempts" default:"3" min:"1" help:"On how many hosts the build of a server is tried."`
 	SubsetSize  int           `conf:"filter_scheduler.host_subset_size" default:"1" min:"1" help:"One of this many best hosts is chosen at random."`
@@ -79,7 +76,7 @@ func startConductor(ctx context.Context, c *Cloud) error {
 		Rested:   c.metrics.rested,
 		Owner:    c.state.secrets.Node, Zone: s.API.DefaultZone, MaxAttempts: s.MaxAttempts, StopTimeout: s.StopTimeout,
 		DownAfter: time.Duration(s.API.DownAfter) * time.Second,
-		CPURatio:  s.CPURatio, RAMRatio: s.RAMRatio, DiskRatio: s.DiskRatio, ReservedRAM: s.ReservedRAM,
+		Offer:     s.Offer,
 	})
 	if err := c.reportIn(ctx, "nova-conductor"); err != nil {
 		return err
