@@ -32,7 +32,8 @@ func (t *Tx) Facts() (f Facts, err error) {
 		return f, err
 	}
 	f.Consumers = map[string]int{}
-	err = t.t.Each(`SELECT c.id, COUNT(a.class) FROM consumers c LEFT JOIN allocations a ON a.consumer_id=c.id GROUP BY c.id`,
+	err = t.t.Each(`SELECT c.id, COUNT(a.class) FROM consumers c LEFT JOIN allocations a ON a.consumer_id=c.id
+		WHERE c.type='`+ServerType+`' GROUP BY c.id`,
 		nil, func(scan func(...any) error) error {
 			var id string
 			var n int

@@ -182,6 +182,9 @@ type Consumer struct {
 // UnknownType is the type of a consumer that was made by somebody who names none.
 const UnknownType = "unknown"
 
+// ServerType is the type of a consumer that is a server, as Nova calls it.
+const ServerType = "INSTANCE"
+
 // Allocations are a consumer's, by provider and class.
 func (q Placement) Allocations(consumer string) (map[string]map[string]int64, error) {
 	out := map[string]map[string]int64{}
@@ -205,25 +208,6 @@ func (q Placement) Allocations(consumer string) (map[string]map[string]int64, er
 func (q Placement) Consumers() ([]string, error) {
 	return Servers{q.Tx}.ids("SELECT id FROM consumers")
 }
-
-// Orphans lists consumers without a living server, on which no operation is under way or
-// stuck.
-func (q Placement) Orphans(limit int) ([]string, error) {
-	return Servers{q.Tx}.ids(orphans+" LIMIT ?", limit)
-}
-
-// FreeOrphan frees a consumer if it is an orphan still.
-func (q Placement) FreeOrphan(id string) (freed bool, err error) {
-	still, err := Servers{q.Tx}.ids(orphans+" AND c.id=?", id)
-	if err != nil || len(still) == 0 {
-		return false, err
-	}
-	had, err := q.Free(id)
-	return had != nil, err
-}
-
-const orphans = `SELECT c.id FROM consumers c LEFT JOIN servers v ON v.id=c.id AND v.deleted=0 WHERE v.id IS NULL
-	AND NOT EXISTS(SELECT 1 FROM sagas g WHERE g.subject=c.id AND (g.active=1 OR g.phase='stuck'))`
 
 // ProjectUsage sums what a project's consumers hold, by class, and counts them.
 func (q Placement) ProjectUsage(project string) (servers int64, used map[string]int64, err error) {

@@ -47,7 +47,7 @@ func (q Placement) Claim(c Consumer, want Resources) (repeated bool, err error) 
 		}
 	}
 	if c.Type == "" {
-		c.Type = UnknownType
+		c.Type = ServerType
 	}
 	at := micros(q.Now())
 	if err := q.insertRows(intoConsumers, 7, []any{c.ID, c.ProjectID, c.UserID, c.Type, 1, at, at}); err != nil {

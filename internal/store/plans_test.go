@@ -61,6 +61,8 @@ var whole = map[string]string{
 	"FROM providers p":                        "read once, before changes are followed",
 	"pruned FROM placement_shards":            "64 rows, all of them needed",
 	"LEFT JOIN servers v":                     "the loop that looks for orphans, every ten minutes",
+	"SELECT id, generation, traits, aggrega":  "the loops that mirror aggregates and services, every ten minutes",
+	"SELECT id, host FROM hypervisors":        "the loops that mirror aggregates and services, every ten minutes",
 	"SELECT id FROM consumers":                "the check of the whole",
 	"FROM consumers c LEFT JOIN":              "the check of the whole",
 	"SELECT server_id, host, pending FROM":    "the check of the whole",
@@ -205,6 +207,8 @@ func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now tim
 		for _, inv := range []map[string]store.Inventory{{"A": {Total: 1, MaxUnit: 1, Ratio: 1}, "B": {}}, {"A": {Total: 2, MaxUnit: 2, Ratio: 1}}} {
 			must(t.Placement().PutProvider(store.Provider{ID: "1", Inventories: inv}))
 		}
+		must(lost(t.Placement().Relabel([]string{"1"}, func(l *store.Labels) { l.Traits = []string{"X"} })))
+		must(t.Placement().Announce("1", func(had *store.Provider) store.Provider { return *had }))
 		must(lost(t.Placement().Allocate(store.Consumer{ID: "c"}, "1", map[string]int64{"A": 1})))
 		must(lost(t.Placement().Free("c")))
 		must(lost(t.Placement().FreeOrphan("c")))
@@ -266,6 +270,9 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.Sagas().Running(1)))
 		must(lost(t.Sagas().Counts()))
 		must(lost(t.Placement().Orphans(1)))
+		must(lost(t.Placement().Labels()))
+		must(lost(t.Hypervisors().NodesOf()))
+		must(lost(t.Hypervisors().NodesOf("h")))
 		must(lost(t.Wishes().All("h")))
 		must(lost(t.Wishes().Owed("h", nil)))
 		must(lost(t.Wishes().HostsOf("s")))

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kilonova/kilonova/internal/aggregate"
 	"github.com/kilonova/kilonova/internal/reconcile"
+	"github.com/kilonova/kilonova/internal/service"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/virt"
 )
@@ -26,6 +28,7 @@ const (
 	// orphanAge is how long a consumer must have been an orphan.
 	orphanAge   = time.Minute
 	policyEvery = 10 * time.Second
+	mirrorEvery = 10 * time.Minute
 	evictEvery  = 40 * time.Minute // Nova's default
 )
 
@@ -45,6 +48,8 @@ func (c *Cloud) Loops() []reconcile.State { return c.loops.Statuses() }
 func startUpkeep(_ context.Context, c *Cloud) error {
 	s := c.opt.Settings.Upkeep
 	c.loop(reconcile.Task{Name: "orphan allocations", Every: orphanEvery, Do: c.freeOrphans})
+	c.loop(reconcile.Task{Name: "host aggregates in Placement", Every: mirrorEvery, Do: mirrored(aggregate.New(c.store, c.opt.Settings.API.DefaultZone).Sync)})
+	c.loop(reconcile.Task{Name: "disabled hosts in Placement", Every: mirrorEvery, Do: mirrored(service.New(c.store).SyncStatus)})
 	c.loop(reconcile.Task{Name: "policy", Every: policyEvery, Do: c.reloadPolicy})
 	if s.PurgeAfter > 0 {
 		c.loop(reconcile.Task{Name: "purge", Every: purgeEvery, Do: c.purge})
@@ -57,6 +62,14 @@ func startUpkeep(_ context.Context, c *Cloud) error {
 		c.loop(reconcile.Task{Name: "image cache", Every: every, Do: c.evictImages})
 	}
 	return nil
+}
+
+// mirrored makes a loop's task of what counts what it saw and changed.
+func mirrored(fn func(context.Context) (seen, changed int, err error)) func(context.Context) (reconcile.Status, error) {
+	return func(ctx context.Context) (st reconcile.Status, err error) {
+		st.Seen, st.Changed, err = fn(ctx)
+		return st, err
+	}
 }
 
 // purge removes servers that were deleted long ago, a batch a transaction, so that others
@@ -91,17 +104,17 @@ func (c *Cloud) freeOrphans(ctx context.Context) (st reconcile.Status, err error
 	case <-c.opt.Clock.After(orphanAge):
 	}
 	for _, id := range first {
-		freed := false
+		var had store.Resources
 		err := c.store.Update(ctx, func(t *store.Tx) (err error) {
-			freed, err = t.Placement().FreeOrphan(id)
+			had, err = t.Placement().FreeOrphan(id)
 			return err
 		})
 		if err != nil {
 			return st, err
 		}
-		if st.Seen++; freed {
+		if st.Seen++; had != nil {
 			st.Changed++
-			c.opt.Log.Warn("freed an allocation that had no server", "consumer", id)
+			c.opt.Log.Warn("freed an allocation that had no server", "audit", "placement", "consumer", id, "held", had)
 		}
 	}
 	return st, nil
