@@ -22,7 +22,11 @@ CREATE TABLE server_group_members (
 CREATE INDEX server_group_members_by_group ON server_group_members (group_id, num);
 INSERT INTO counters(name, next) VALUES ('server_groups', 1);
 
+-- Who held resources before consumers had types was a server.
+UPDATE consumers SET type='INSTANCE' WHERE type='unknown' AND EXISTS (SELECT 1 FROM servers v WHERE v.id=consumers.id);
+
 -- +goose Down
+UPDATE consumers SET type='unknown' WHERE type='INSTANCE';
 DELETE FROM counters WHERE name = 'server_groups';
 DROP TABLE server_group_members;
 DROP TABLE server_groups;
