@@ -13,7 +13,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/httpc"
 	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/nova"
 )
@@ -75,7 +75,9 @@ func New(cfg Config) (*Keystone, error) {
 	set(&cfg.RememberBad, 3*time.Second)
 	set(&cfg.Entries, 10000)
 	k := &Keystone{cfg: cfg, cache: newCache(cfg.Entries)}
-	provider := &gophercloud.ProviderClient{HTTPClient: hardened(cfg.HTTP)}
+	own := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, IdleConnTimeout: 90 * time.Second}
+	provider := &gophercloud.ProviderClient{HTTPClient: httpc.Harden(cfg.HTTP, own, httpc.Limits{Time: patience, Answer: maxAnswer})}
 	base := strings.TrimSuffix(strings.TrimRight(cfg.AuthURL, "/"), "/v3") + "/v3/"
 	k.client = &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: base, Type: "identity"}
 	return k, nil
@@ -86,39 +88,6 @@ func set[T comparable](to *T, otherwise T) {
 	if *to == zero {
 		*to = otherwise
 	}
-}
-
-// hardened is a client that bounds answers and follows no redirect: Go would carry the
-// tokens in our headers to wherever it leads.
-func hardened(c *http.Client) http.Client {
-	out := http.Client{Timeout: patience}
-	var base http.RoundTripper = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, IdleConnTimeout: 90 * time.Second}
-	if c != nil {
-		if c.Timeout != 0 {
-			out.Timeout = c.Timeout
-		}
-		if c.Transport != nil {
-			base = c.Transport
-		}
-	}
-	out.Transport = bounded{base}
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return out
-}
-
-type bounded struct{ http.RoundTripper }
-
-// RoundTrip cuts the body at maxAnswer.
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
 }
 
 // Authenticate implements identity.Gate.

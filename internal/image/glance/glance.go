@@ -29,6 +29,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 
 	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/httpc"
 	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/image"
 	"github.com/kilonova/kilonova/internal/nova"
@@ -58,18 +59,11 @@ func New(cfg Config) *Driver {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.Real{}
 	}
-	if cfg.HTTP == nil {
-		// No limit on the whole of a request: an image takes as long as it takes.
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 32
-		t.DisableCompression = true
-		cfg.HTTP = &http.Client{Transport: t}
-	}
-	client := *cfg.HTTP
-	if client.Transport == nil {
-		client.Transport = http.DefaultTransport
-	}
-	client.Transport = limited{client.Transport}
+	own := http.DefaultTransport.(*http.Transport).Clone()
+	own.MaxIdleConnsPerHost = 32
+	own.DisableCompression = true
+	// No limit on the whole of a request: an image takes as long as it takes.
+	client := httpc.Harden(cfg.HTTP, own, httpc.Limits{Answer: maxAnswer, Stream: bytesOfImage})
 	cfg.HTTP = &client
 	cfg.Endpoint = strings.TrimSuffix(strings.TrimRight(cfg.Endpoint, "/"), "/v2")
 	return &Driver{cfg: cfg, shown: memory{clock: cfg.Clock}}

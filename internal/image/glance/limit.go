@@ -1,7 +1,6 @@
 package glance
 
 import (
-	"io"
 	"net/http"
 	"strings"
 )
@@ -10,23 +9,7 @@ import (
 // kilobytes.
 const maxAnswer = 4 << 20
 
-// limited cuts answers off at maxAnswer, so that a broken or hostile service cannot fill
-// the memory.
-type limited struct{ http.RoundTripper }
-
-// RoundTrip is http.RoundTripper's.
-func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := l.RoundTripper.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/file") || resp.StatusCode != http.StatusOK {
-		resp.Body = cut{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, nil
-}
-
-type cut struct {
-	io.Reader
-	io.Closer
+// bytesOfImage says whether an answer is a download.
+func bytesOfImage(r *http.Response) bool {
+	return r.StatusCode == http.StatusOK && r.Request.Method == http.MethodGet && strings.HasSuffix(r.Request.URL.Path, "/file")
 }

@@ -38,6 +38,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 
+	"github.com/kilonova/kilonova/internal/httpc"
 	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/network"
 	"github.com/kilonova/kilonova/internal/nova"
@@ -47,7 +48,7 @@ import (
 type Config struct {
 	Endpoint string          // with or without the version: http://host:9696
 	Tokens   identity.Tokens // the service's own token
-	HTTP     *http.Client    // nil: one of its own, with a limit of a minute a request
+	HTTP     *http.Client    // its Transport and Timeout are used; may be nil
 }
 
 // Driver speaks to one Neutron. It is safe for use by many goroutines.
@@ -67,14 +68,15 @@ var (
 
 // New makes a Driver; it connects at the first call.
 func New(cfg Config) *Driver {
-	if cfg.HTTP == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 32
-		cfg.HTTP = &http.Client{Transport: t, Timeout: time.Minute}
-	}
+	own := http.DefaultTransport.(*http.Transport).Clone()
+	own.MaxIdleConnsPerHost = 32
+	client := httpc.Harden(cfg.HTTP, own, httpc.Limits{Time: time.Minute, Answer: maxAnswer})
 	base := strings.TrimSuffix(strings.TrimRight(cfg.Endpoint, "/"), "/v2.0")
-	return &Driver{base: base + "/v2.0/", tokens: cfg.Tokens, http: cfg.HTTP}
+	return &Driver{base: base + "/v2.0/", tokens: cfg.Tokens, http: &client}
 }
+
+// maxAnswer bounds one answer; a port takes about a kilobyte.
+const maxAnswer = 64 << 20
 
 // link is a connection that acts as one user.
 type link struct {
