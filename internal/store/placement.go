@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
@@ -79,14 +80,17 @@ func (q Placement) PutProvider(p Provider) error {
 		}
 		return err
 	}
-	if name == p.Name && had == traits {
-		if !changed {
-			return nil
-		}
-		return q.Touch(map[string]int64{p.ID: AnyGeneration})
+	if name == p.Name && had == traits && !changed {
+		return nil
 	}
 	if err := q.Touch(map[string]int64{p.ID: AnyGeneration}); err != nil {
+		if nova.IsNotFound(err) {
+			err = stale("provider", p.ID) // it was deleted meanwhile: it is announced anew
+		}
 		return err
+	}
+	if name == p.Name && had == traits {
+		return nil
 	}
 	_, err = q.t.Exec("UPDATE providers SET name=?, traits=? WHERE id=?", p.Name, traits, p.ID)
 	return err
