@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +43,9 @@ func (q Placement) SetHoldings(all []Holding) error {
 	if err != nil {
 		return err
 	}
+	if err := h.existing(l); err != nil {
+		return err
+	}
 	if err := l.move(h); err != nil {
 		return err
 	}
@@ -72,6 +76,9 @@ func (q Placement) Reshape(inventories map[string]Reshaped, all []Holding) error
 	if err != nil {
 		return err
 	}
+	if err := h.existing(l); err != nil {
+		return err
+	}
 	// Between the old and the new there is a moment in which both are: allocations move then.
 	for _, id := range ids {
 		for class, inv := range inventories[id].Inventories {
@@ -89,7 +96,11 @@ func (q Placement) Reshape(inventories map[string]Reshaped, all []Holding) error
 		// Placement counts that moment's change too, unless there was nothing to add.
 		l.touch(id, inventories[id].Generation, int64(1+min(len(inventories[id].Inventories), 1)))
 	}
-	return l.settle(h)
+	err = l.settle(h)
+	if errors.Is(err, ErrGeneration) {
+		err = stale("providers", strings.Join(ids, " ")) // look again, and say which
+	}
+	return err
 }
 
 // settle writes the ledger and the holders.
@@ -156,9 +167,6 @@ func (q Placement) holders(all []Holding) (*holders, error) {
 			return nil, err
 		}
 	}
-	if err := h.existing(); err != nil {
-		return nil, err
-	}
 	return h, h.read()
 }
 
@@ -184,9 +192,9 @@ func (h *holders) judge(w *Holding) error {
 	return nil
 }
 
-// existing refuses providers that are named and do not exist.
-func (h *holders) existing() error {
-	ids := sortedKeys(h.named())
+// existing refuses providers that are named and do not exist. One that has inventories does.
+func (h *holders) existing(l *ledger) error {
+	ids := slices.DeleteFunc(sortedKeys(h.named()), func(id string) bool { return len(l.have[id]) > 0 })
 	found, err := h.q.generations(ids)
 	if err != nil {
 		return err

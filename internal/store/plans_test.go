@@ -217,7 +217,8 @@ func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now tim
 		}
 		must(lost(t.Placement().CustomClasses([]string{"A"})))
 		must(t.Placement().InsertProvider(store.Provider{ID: "2", Name: "2", ParentID: "1"}))
-		must(t.Placement().Touch(map[string]int64{"2": 0}))
+		must(t.Placement().Reshape(map[string]store.Reshaped{"2": {}}, nil))
+		must(t.Placement().Touch(map[string]int64{"2": 1}))
 		must(t.Placement().DeleteProvider("2"))
 		must(t.Placement().PruneTombs(now))
 		must(t.Placement().DeleteProvider("1"))
