@@ -76,6 +76,9 @@ type Hypervisor struct {
 	// Metrics are what its monitors measured last.
 	Metrics   map[string]float64 `json:"metrics,omitempty"`
 	Traits    []string           `json:"traits,omitempty"`
+	Topology  *Topology          `json:"topology,omitempty"`
+	Devices   []PCIDevice        `json:"devices,omitempty"` // that guests may have
+	VGPUs     []VGPUPool         `json:"vgpus,omitempty"`
 	ServiceID string             `json:"service"`
 	UpdatedAt time.Time          `json:"updated"`
 }

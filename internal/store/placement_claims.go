@@ -105,6 +105,9 @@ func (q Placement) Free(consumer string) (Resources, error) {
 	if _, err := q.t.Exec("DELETE FROM allocations WHERE consumer_id=?", consumer); err != nil {
 		return nil, err
 	}
+	if err := q.Assignments().drop(consumer); err != nil {
+		return nil, err
+	}
 	return have, q.touch(touched)
 }
 

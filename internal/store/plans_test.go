@@ -52,6 +52,7 @@ func (c scribed) Prepare(text string) (driver.Stmt, error) {
 
 // whole are the statements that read a whole table, with the reason.
 var whole = map[string]string{
+	"doc FROM assignments":                    "a scheduler that starts reads all that is given out",
 	"FROM flavors ORDER BY id":                "there are few flavors, and every list reads all",
 	"FROM aggregates ORDER BY num":            "there are few aggregates, and every change looks at all",
 	"FROM server_groups ORDER BY num LIMIT":   "a page of all groups, in the order of its index",
@@ -161,6 +162,12 @@ func tryEverything(t *testing.T, s *store.Store) {
 	changeEverything(t, s, server, now)
 	readEverything(t, s, server, now)
 	must(s.Update(ctx, func(t *store.Tx) error { return t.ServerGroups().Delete("g") }))
+	must(s.Update(ctx, func(t *store.Tx) error {
+		must(t.Assignments().Put(store.Assigned{Consumer: "c", Provider: "p"}))
+		must(lost(t.Assignments().On("p")))
+		must(lost(t.Assignments().Of("c")))
+		return lost(t.Assignments().All())
+	}))
 	must(lost(s.NextNumber(ctx, "n")))
 	must(lost(store.SagaLog{Store: s}.Ready(ctx, []int{1}, now, 10)))
 	l := store.Leases{Store: s}

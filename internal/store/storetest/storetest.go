@@ -73,6 +73,7 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		{"groups of servers keep their members and places", serverGroups},
 		{"a purge takes old rows and their history", serverPurge},
 		{"numbers are never given twice", numbers},
+		{"what a host gives to one alone is given once", assignments},
 		{"a saga is as it was saved", sagaRoundTrip},
 		{"a save of an old revision or fence is refused", sagaFence},
 		{"cancel and wake touch what does not rest", sagaCancelWake},

@@ -1,0 +1,64 @@
+package store
+
+import "github.com/kilonova/kilonova/internal/nova"
+
+// Assignments keeps what of a host's very own things each consumer has: processors, memory
+// pages and devices that no other may have.
+type Assignments struct{ *Tx }
+
+// Assignments are the hosts' own things, as they were given out.
+func (t *Tx) Assignments() Assignments { return Assignments{t} }
+
+// Assigned is what one consumer has of one host.
+type Assigned struct {
+	Consumer, Provider string // the provider is the host's root
+	nova.Assignment
+}
+
+// Put writes what a consumer has. It belongs behind the Allocate of the same host in the
+// same transaction, and so does the On that it was chosen by: until the commit nobody else
+// gets as far. A consumer that has something there already gives ErrHeld.
+func (q Assignments) Put(a Assigned) error {
+	d, err := doc(a.Assignment)
+	if err != nil {
+		return err
+	}
+	_, err = q.t.Exec("INSERT INTO assignments(consumer_id, provider_id, doc) VALUES(?,?,?)", a.Consumer, a.Provider, d)
+	if err != nil && q.t.IsDuplicate(err) {
+		return ErrHeld
+	}
+	return err
+}
+
+// On lists what is given out of a host.
+func (q Assignments) On(provider string) ([]Assigned, error) {
+	return q.list(" WHERE provider_id=?", provider)
+}
+
+// Of lists what a consumer has; more than one while a server moves.
+func (q Assignments) Of(consumer string) ([]Assigned, error) {
+	return q.list(" WHERE consumer_id=?", consumer)
+}
+
+// All lists everything that is given out, anywhere.
+func (q Assignments) All() ([]Assigned, error) { return q.list("") }
+
+func (q Assignments) list(where string, args ...any) (out []Assigned, err error) {
+	err = q.t.Each("SELECT consumer_id, provider_id, doc FROM assignments"+where, args, func(scan func(...any) error) error {
+		var a Assigned
+		var text string
+		if err := scan(&a.Consumer, &a.Provider, &text); err != nil {
+			return err
+		}
+		a.Assignment, err = decode[nova.Assignment](text, "assignment of", a.Consumer)
+		out = append(out, a)
+		return err
+	})
+	return out, err
+}
+
+// drop takes back all that a consumer has. It goes with its allocations.
+func (q Assignments) drop(consumer string) error {
+	_, err := q.t.Exec("DELETE FROM assignments WHERE consumer_id=?", consumer)
+	return err
+}
