@@ -15,9 +15,22 @@ type Assigned struct {
 	nova.Assignment
 }
 
-// Put writes what a consumer has. It belongs behind the Allocate of the same host in the
-// same transaction, and so does the On that it was chosen by: until the commit nobody else
-// gets as far. A consumer that has something there already gives ErrHeld.
+// Lock lists what is given out of a host and keeps it so until the commit: who else locks it,
+// or claims of it, waits, and then reads what we wrote. It comes first in a transaction. A
+// host that offers nothing gives ErrFull.
+func (q Assignments) Lock(provider string) ([]Assigned, error) {
+	n, err := q.t.Exec("UPDATE inventories SET used=used WHERE provider_id=?", provider)
+	if err == nil && n == 0 {
+		err = ErrFull
+	}
+	if err != nil {
+		return nil, err
+	}
+	return q.On(provider)
+}
+
+// Put writes what a consumer has, chosen by what Lock answered in the same transaction. A
+// consumer that has something there already gives ErrHeld.
 func (q Assignments) Put(a Assigned) error {
 	d, err := doc(a.Assignment)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -164,6 +165,9 @@ func tryEverything(t *testing.T, s *store.Store) {
 	must(s.Update(ctx, func(t *store.Tx) error { return t.ServerGroups().Delete("g") }))
 	must(s.Update(ctx, func(t *store.Tx) error {
 		must(t.Assignments().Put(store.Assigned{Consumer: "c", Provider: "p"}))
+		if _, err := t.Assignments().Lock("p"); !errors.Is(err, store.ErrFull) {
+			must(err)
+		}
 		must(lost(t.Assignments().On("p")))
 		must(lost(t.Assignments().Of("c")))
 		return lost(t.Assignments().All())

@@ -2,8 +2,8 @@
 
 -- What of a host's very own things (processors, memory pages, devices) each consumer has.
 -- The provider is the host's root. Rows come and go in the transactions that make and free
--- the consumer's allocations, which hold the row of the provider's shard: of two claims on one
--- host the later one reads what the earlier one took.
+-- the consumer's allocations. Who gives something out has locked the inventories of the host
+-- first: of two claims on one host the later one reads what the earlier one took.
 CREATE TABLE assignments (
 	consumer_id {{key}} NOT NULL,
 	provider_id {{key}} NOT NULL,

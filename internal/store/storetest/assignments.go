@@ -53,11 +53,11 @@ func assignments(e *exam) {
 }
 
 func claimLowest(t *store.Tx, consumer, provider string) error {
-	_, err := t.Placement().Allocate(store.Consumer{ID: consumer, ProjectID: "p", UserID: "u"}, provider, map[string]int64{"VCPU": 1})
+	have, err := t.Assignments().Lock(provider)
 	if err != nil {
 		return err
 	}
-	have, err := t.Assignments().On(provider)
+	_, err = t.Placement().Allocate(store.Consumer{ID: consumer, ProjectID: "p", UserID: "u"}, provider, map[string]int64{"VCPU": 1})
 	if err != nil {
 		return err
 	}
