@@ -10,8 +10,7 @@
 //
 //	{"GET", "/resource_providers/{uuid}/usages", "", "placement:resource_providers:usages", GivesJSON, 0, a.listUsages},
 //
-// Versions are minor numbers as in package microversion ("19-", "-7", "8-11"); several lines
-// may share a method and path. Outside of its versions a path is 404, or what Else says. A
+// Versions are minor numbers ("19-", "-7", "8-11"); several lines may share a method and path. Outside of its versions a path is 404, or what Else says. A
 // rule that is asked about somebody else's project is left empty, and asked with q.PolicyOn.
 //
 // Bodies and queries are read by the tags of package microversion, which speaks the same

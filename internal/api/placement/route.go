@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/policy"
 )
 
@@ -47,7 +47,7 @@ type node struct {
 
 type endpoint struct {
 	Route
-	versions microversion.Range
+	from, to V
 	rule     policy.Handle
 }
 
@@ -55,7 +55,7 @@ func newRouter(routes []Route, p *policy.Enforcer) (*router, error) {
 	rt := &router{}
 	var errs []error
 	for _, r := range routes {
-		versions, err := microversion.ParseRange(r.Versions)
+		from, to, err := span(r.Versions)
 		if err == nil && r.Rule != "" && !p.Has(r.Rule) {
 			err = fmt.Errorf("no policy rule is called %q", r.Rule)
 		}
@@ -73,13 +73,36 @@ func newRouter(routes []Route, p *policy.Enforcer) (*router, error) {
 		if !slices.Contains(n.allow, r.Method) {
 			n.allow = append(n.allow, r.Method)
 		}
-		e := endpoint{Route: r, versions: versions}
+		e := endpoint{Route: r, from: from, to: to}
 		if r.Rule != "" {
 			e.rule = p.Handle(r.Rule)
 		}
 		n.methods[r.Method] = append(n.methods[r.Method], e)
 	}
 	return rt, errors.Join(errs...)
+}
+
+// span reads "", "8-", "-7" or "8-11".
+func span(text string) (from, to V, err error) {
+	if text == "" {
+		return Min, Max, nil
+	}
+	ends := [2]V{Min, Max}
+	lo, hi, ranged := strings.Cut(text, "-")
+	for i, end := range []string{lo, hi} {
+		if end == "" {
+			continue
+		}
+		n, err := strconv.Atoi(end)
+		if err != nil || V(n) > Max {
+			return 0, 0, fmt.Errorf("%q is no range of versions", text)
+		}
+		ends[i] = V(n)
+	}
+	if !ranged || ends[0] > ends[1] {
+		return 0, 0, fmt.Errorf("%q is no range of versions", text)
+	}
+	return ends[0], ends[1], nil
 }
 
 func (n *node) child(seg string) *node {
@@ -127,7 +150,7 @@ func (rt *router) find(q *Request, path string) (*endpoint, error) {
 	}
 	status := http.StatusNotFound
 	for i := range list {
-		if list[i].Versions == "" || q.V > 0 && list[i].versions.Contains(microversion.V(q.V)) {
+		if q.V >= list[i].from && q.V <= list[i].to {
 			return &list[i], nil
 		}
 		if list[i].Else != 0 {
