@@ -85,17 +85,26 @@ func accepts(header, want string) bool {
 // minor is the version for package microversion.
 func (q *Request) minor() microversion.V { return microversion.V(max(q.V, 1)) }
 
-// Decode reads the body into x, a pointer to a struct with the tags of package microversion.
-func (q *Request) Decode(x any) error {
+// Body reads the body: valid JSON, of which nothing else is known.
+func (q *Request) Body() ([]byte, error) {
 	b, err := httpd.ReadBody(q.R, maxBody)
 	if errors.Is(err, httpd.ErrTooLarge) {
-		return nova.Errorf(nova.TooLarge, "Request is too large.")
+		return nil, nova.Errorf(nova.TooLarge, "Request is too large.")
 	}
 	if err != nil {
-		return nova.Errorf(nova.Invalid, "The request body could not be read.")
+		return nil, nova.Errorf(nova.Invalid, "The request body could not be read.")
 	}
 	if err := httpd.CheckJSON(b); err != nil {
-		return nova.Errorf(nova.Invalid, "Malformed JSON: %s", err)
+		return nil, nova.Errorf(nova.Invalid, "Malformed JSON: %s", err)
+	}
+	return b, nil
+}
+
+// Decode reads the body into x, a pointer to a struct with the tags of package microversion.
+func (q *Request) Decode(x any) error {
+	b, err := q.Body()
+	if err != nil {
+		return err
 	}
 	return reworded("JSON does not validate: ", microversion.Decode(q.minor(), b, x))
 }

@@ -6,5 +6,10 @@ import "slices"
 func (a *API) Routes() []Route {
 	return slices.Concat(
 		a.rootRoutes(),
+		a.providerRoutes(),
+		a.aggregateRoutes(),
+		a.traitRoutes(),
+		a.providerTraitRoutes(),
+		a.resourceClassRoutes(),
 	)
 }

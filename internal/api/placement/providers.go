@@ -1,0 +1,177 @@
+package placement
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kilonova/kilonova/internal/api/microversion"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/placement"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+func (a *API) providerRoutes() []Route {
+	const all, one = "/resource_providers", "/resource_providers/{uuid}"
+	return []Route{
+		{"GET", all, "", "placement:resource_providers:list", GivesJSON, 0, a.listProviders},
+		{"POST", all, "", "placement:resource_providers:create", TakesJSON, 0, a.createProvider},
+		{"GET", one, "", "placement:resource_providers:show", GivesJSON, 0, a.showProvider},
+		{"PUT", one, "", "placement:resource_providers:update", TakesJSON, 0, a.updateProvider},
+		{"DELETE", one, "", "placement:resource_providers:delete", 0, 0, a.deleteProvider},
+	}
+}
+
+// providerView is a provider as clients see it. Parent is any, since it is null or a string.
+type providerView struct {
+	UUID       string     `json:"uuid"`
+	Name       string     `json:"name"`
+	Generation int64      `json:"generation"`
+	Links      []linkView `json:"links"`
+	*familyView
+}
+
+type familyView struct {
+	Parent *string `json:"parent_provider_uuid"`
+	Root   string  `json:"root_provider_uuid"`
+}
+
+// relations are a provider's links, with the version that brought each.
+var relations = []struct {
+	name string
+	from V
+}{{"inventories", 0}, {"usages", 0}, {"aggregates", 1}, {"traits", 6}, {"allocations", 11}}
+
+func (q *Request) providerView(p *store.Provider) providerView {
+	url := q.URL("resource_providers", p.ID)
+	v := providerView{UUID: p.ID, Name: p.Name, Generation: p.Generation, Links: []linkView{{"self", url}}}
+	for _, r := range relations {
+		if q.V >= r.from {
+			v.Links = append(v.Links, linkView{r.name, url + "/" + r.name})
+		}
+	}
+	if q.V >= 14 {
+		v.familyView = &familyView{Root: p.RootID}
+		if p.ParentID != "" {
+			v.Parent = &p.ParentID
+		}
+	}
+	return v
+}
+
+// canonical writes a UUID that was accepted in any of its forms as they are kept.
+func canonical(id string) string {
+	if u, err := uuid.Parse(id); err == nil {
+		return u.String()
+	}
+	return id
+}
+
+type providerQuery struct {
+	_         struct{} `strict:"1-"`
+	Name      string   `json:"name"`
+	UUID      string   `json:"uuid" format:"uuid"`
+	MemberOf  []string `json:"member_of" mv:"3-"`
+	Resources string   `json:"resources" mv:"4-"`
+	InTree    string   `json:"in_tree" mv:"14-" format:"uuid"`
+	Required  []string `json:"required" mv:"18-"`
+}
+
+func (a *API) listProviders(q *Request) error {
+	var query providerQuery
+	if err := q.Query(&query); err != nil {
+		return err
+	}
+	if len(query.MemberOf)+len(query.Required) > 0 || query.Resources != "" {
+		return nova.Errorf(nova.NotImplemented, "member_of, resources and required are not served yet.")
+	}
+	list, err := a.room.FindProviders(q.R.Context(), store.ProviderFilter{
+		ID: canonical(query.UUID), Name: query.Name, Tree: canonical(query.InTree),
+	})
+	if err != nil {
+		return err
+	}
+	return q.replyProviders(list)
+}
+
+func (q *Request) replyProviders(list []*store.Provider) error {
+	views := make([]providerView, 0, len(list))
+	var changed time.Time
+	for _, p := range list {
+		views = append(views, q.providerView(p))
+		if p.UpdatedAt.After(changed) {
+			changed = p.UpdatedAt
+		}
+	}
+	q.Fresh(changed)
+	return q.Reply(http.StatusOK, struct {
+		Providers []providerView `json:"resource_providers"`
+	}{views})
+}
+
+func (a *API) showProvider(q *Request) error {
+	p, err := a.room.ShowProvider(q.R.Context(), q.Var("uuid"))
+	if err != nil {
+		return err
+	}
+	q.Fresh(p.UpdatedAt)
+	return q.Reply(http.StatusOK, q.providerView(p))
+}
+
+type createBody struct {
+	Name   string                   `json:"name" req:"1" max:"200" strict:"1"`
+	UUID   string                   `json:"uuid" format:"uuid" strict:"1"`
+	Parent microversion.Opt[string] `json:"parent_provider_uuid" mv:"14-" null:"1" format:"uuid" strict:"1"`
+}
+
+func (a *API) createProvider(q *Request) error {
+	var body createBody
+	if err := q.Decode(&body); err != nil {
+		return err
+	}
+	p, err := a.room.CreateProvider(q.R.Context(), canonical(body.UUID), body.Name, canonical(body.Parent.V))
+	if err != nil {
+		return err
+	}
+	q.W.Header().Set("Location", q.URL("resource_providers", p.ID))
+	if q.V < 20 {
+		return q.Empty(http.StatusCreated)
+	}
+	q.Fresh(p.UpdatedAt)
+	return q.Reply(http.StatusOK, q.providerView(p))
+}
+
+type updateBody struct {
+	Name   string                   `json:"name" req:"1" max:"200" strict:"1"`
+	Parent microversion.Opt[string] `json:"parent_provider_uuid" mv:"14-" null:"1" format:"uuid" strict:"1"`
+}
+
+func (a *API) updateProvider(q *Request) error {
+	// An unknown provider is told before what is wrong with the body.
+	if _, err := a.room.ShowProvider(q.R.Context(), q.Var("uuid")); err != nil {
+		return err
+	}
+	var body updateBody
+	if err := q.Decode(&body); err != nil {
+		return err
+	}
+	c := placement.ProviderChange{Name: body.Name, Move: q.V >= 37}
+	if body.Parent.Set {
+		parent := canonical(body.Parent.V)
+		c.Parent = &parent
+	}
+	p, err := a.room.ChangeProvider(q.R.Context(), q.Var("uuid"), c)
+	if err != nil {
+		return err
+	}
+	q.Fresh(p.UpdatedAt)
+	return q.Reply(http.StatusOK, q.providerView(p))
+}
+
+func (a *API) deleteProvider(q *Request) error {
+	if err := a.room.DeleteProvider(q.R.Context(), q.Var("uuid")); err != nil {
+		return err
+	}
+	return q.Empty(http.StatusNoContent)
+}
