@@ -11,7 +11,7 @@ staticcheck := go run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # Private MariaDB and PostgreSQL for all test binaries together.
 with_databases := go run -buildvcs=false ./internal/store/dbtest/dbserver
 
-.PHONY: help build check fmt vet test race fuzz bench docs demo demo-clean clean
+.PHONY: help build check fmt vet test race gabbi fuzz bench docs demo demo-clean clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,9 @@ test: ## all that CI runs, on a fresh Debian 12 as root; installs what it lacks
 
 race: ## the tests under the race detector (needs gcc)
 	@CGO_ENABLED=1 $(with_databases) go test -race -buildvcs=false ./...
+
+gabbi: ## Placement against the functional tests of the original (GABBITS=DIR of their files)
+	@test/gabbi/run.sh
 
 fuzz: ## every fuzz test for FUZZTIME (10s)
 	@git grep -oh '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' >/dev/null || exit 0; \
