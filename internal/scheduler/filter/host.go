@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/scheduler/own"
 )
 
 // Facts are what is known of a host and does not change with every server. Hosts of which
@@ -21,6 +22,9 @@ type Facts struct {
 	// Metrics are kept only where a filter or weigher asks for them: they are different
 	// on every host.
 	Metrics map[string]float64
+
+	// Things are what the host gives to one server only, and what of it is taken.
+	Things *own.Things
 
 	// Aggregates are those that the host is in.
 	Aggregates []Aggregate

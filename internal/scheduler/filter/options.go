@@ -21,6 +21,8 @@ type Options struct {
 	ImageNamespace string `conf:"filter_scheduler.aggregate_image_properties_isolation_namespace" was:"aggregate_image_properties_isolation_namespace" help:"Only keys of aggregates that begin so count (AggregateImagePropertiesIsolation)."`
 	ImageSeparator string `conf:"filter_scheduler.aggregate_image_properties_isolation_separator" default:"." was:"aggregate_image_properties_isolation_separator" help:"What stands between that beginning and the rest."`
 
+	PackCells bool `conf:"compute.packing_host_numa_cells_allocation_strategy" help:"Fill NUMA cells that are in use first, rather than spread guests over all (NUMATopologyFilter)."`
+
 	Trusted TrustedOptions
 
 	// MetricNames are those that MetricsFilter wants of a host: the names of [metrics]

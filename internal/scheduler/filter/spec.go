@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/scheduler/own"
 )
 
 // Spec is what a server asks of its host, beside the resources that Placement counts.
@@ -17,6 +18,8 @@ type Spec struct {
 	Flavor  nova.Flavor
 	ImageID string            // empty: the server starts from a volume
 	Image   map[string]string // the image's properties
+
+	Things *own.Ask // what it wants for itself alone; nil: nothing
 
 	Zone  string // availability zone; empty: any
 	Hints map[string][]string

@@ -38,6 +38,8 @@ var makers = map[string]func(o *Options) (Filter, error){
 	"JsonFilter":                        jsonQuery,
 	"MetricsFilter":                     metrics,
 	"NumInstancesFilter":                numInstances,
+	"NUMATopologyFilter":                numaTopology,
+	"PciPassthroughFilter":              pciPassthrough,
 	"RamFilter":                         ram,
 	"RetryFilter":                       retry,
 	"SameHostFilter":                    sameHost,
