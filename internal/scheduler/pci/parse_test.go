@@ -149,8 +149,8 @@ func TestWhatPlacementIsAskedForDevices(t *testing.T) {
 	}
 	reqs = append(reqs, pci.OfPorts([]pci.Port{{ID: "p", VNICType: "direct", Physnet: "n"}}, "")...)
 	got := fmt.Sprint(pci.Groups(reqs, known))
-	const want = "[{alias0-0 CUSTOM_PCI_10DE_1DB4 [] []} {alias0-1 CUSTOM_PCI_10DE_1DB4 [] []} " +
-		"{alias1-0 CUSTOM_BIG_GPU [CUSTOM_FAST_ONE HW_GPU_API_VULKAN] []} {alias2-0 PGPU [HW_PCI_LIVE_MIGRATABLE] []}]"
+	const want = "[{alias0-0 alias0 CUSTOM_PCI_10DE_1DB4 [] []} {alias0-1 alias0 CUSTOM_PCI_10DE_1DB4 [] []} " +
+		"{alias1-0 alias1 CUSTOM_BIG_GPU [CUSTOM_FAST_ONE HW_GPU_API_VULKAN] []} {alias2-0 alias2 PGPU [HW_PCI_LIVE_MIGRATABLE] []}]"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

@@ -59,6 +59,7 @@ func OfPorts(ports []Port, affinity string) []Request {
 // Group is what Placement is asked for one device.
 type Group struct {
 	ID        string // of the request, with the number of the device
+	Request   string
 	Class     string
 	Required  []string
 	Forbidden []string
@@ -73,7 +74,7 @@ func Groups(requests []Request, known Standard) []Group {
 			continue
 		}
 		p := r.Specs[0]
-		g := Group{Class: known.class(p[classTag], p[vendorKey], p[productKey]), Required: known.traits(p[traitsTag])}
+		g := Group{Request: r.ID, Class: known.class(p[classTag], p[vendorKey], p[productKey]), Required: known.traits(p[traitsTag])}
 		switch p[liveTag] {
 		case trueText:
 			g.Required = append(g.Required, liveTrait)

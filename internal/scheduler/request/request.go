@@ -22,19 +22,21 @@ import (
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 	"github.com/kilonova/kilonova/internal/scheduler/numa"
+	"github.com/kilonova/kilonova/internal/scheduler/pci"
 )
 
 // Config are the options that change what is asked.
 type Config struct {
-	MaxResults      int  `conf:"scheduler.max_placement_results" default:"1000" min:"1" help:"How many candidates a decision looks at, at most, where hosts are not all alike."`
-	LimitTenants    bool `conf:"scheduler.limit_tenants_to_placement_aggregate" help:"Whether a project's servers go only to aggregates that name it with filter_tenant_id."`
-	TenantsRequired bool `conf:"scheduler.placement_aggregate_required_for_tenants" help:"Whether a project that no aggregate names gets no host at all."`
-	ImageTypes      bool `conf:"scheduler.query_placement_for_image_type_support" help:"Whether hosts must be able to read the format of the image."`
-	Isolated        bool `conf:"scheduler.enable_isolated_aggregate_filtering" help:"Whether aggregates with trait:X=required take only servers that require X."`
-	ImageMetadata   bool `conf:"scheduler.image_metadata_prefilter" help:"Whether buses, models and architectures that an image names become required traits."`
-	RoutedNetworks  bool `conf:"scheduler.query_placement_for_routed_network_aggregates" help:"Whether hosts must reach a segment of each routed network."`
-	PCI             bool `conf:"filter_scheduler.pci_in_placement" help:"Whether PCI devices are asked of Placement."`
-	NoVCPUFallback  bool `conf:"workarounds.disable_fallback_pcpu_query" help:"Whether servers with pinned CPUs go only to hosts that offer PCPU."`
+	MaxResults      int         `conf:"scheduler.max_placement_results" default:"1000" min:"1" help:"How many candidates a decision looks at, at most, where hosts are not all alike."`
+	LimitTenants    bool        `conf:"scheduler.limit_tenants_to_placement_aggregate" help:"Whether a project's servers go only to aggregates that name it with filter_tenant_id."`
+	TenantsRequired bool        `conf:"scheduler.placement_aggregate_required_for_tenants" help:"Whether a project that no aggregate names gets no host at all."`
+	ImageTypes      bool        `conf:"scheduler.query_placement_for_image_type_support" help:"Whether hosts must be able to read the format of the image."`
+	Isolated        bool        `conf:"scheduler.enable_isolated_aggregate_filtering" help:"Whether aggregates with trait:X=required take only servers that require X."`
+	ImageMetadata   bool        `conf:"scheduler.image_metadata_prefilter" help:"Whether buses, models and architectures that an image names become required traits."`
+	RoutedNetworks  bool        `conf:"scheduler.query_placement_for_routed_network_aggregates" help:"Whether hosts must reach a segment of each routed network."`
+	PCI             bool        `conf:"filter_scheduler.pci_in_placement" help:"Whether PCI devices are asked of Placement."`
+	NoVCPUFallback  bool        `conf:"workarounds.disable_fallback_pcpu_query" help:"Whether servers with pinned CPUs go only to hosts that offer PCPU."`
+	Aliases         pci.Aliases // [pci] alias, read
 	// OwnerTrait says that every host has the trait OWNER_NOVA, so that it can be required.
 	OwnerTrait bool
 }
@@ -58,6 +60,8 @@ type Device struct {
 	ID     string // of the request that it belongs to, with a number behind
 	Class  string
 	Traits []string
+	// Forbidden are traits that its provider must not have.
+	Forbidden []string
 }
 
 // Node is a hypervisor that a request may name.
@@ -68,7 +72,9 @@ type Input struct {
 	Server       *nova.Server
 	VolumeBacked bool
 	Ports        []Port
-	Devices      []Device
+	Devices      []Device // those of the flavor are added
+	SRIOV        []pci.Port
+	Networks     numa.Networks    // those that the server's ports are on
 	Group        *filter.Group    // its server group; nil: none
 	Aggregates   []nova.Aggregate // all there are
 	// Nodes are those of the destination that the server names; nobody asks when it names
@@ -96,11 +102,19 @@ func Of(cfg *Config, in *Input) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	things, devices, err := thingsOf(cfg, in, topology)
+	if err != nil {
+		return nil, err
+	}
+	with := *in
+	with.Devices = append(devices, in.Devices...)
+	in = &with
 	ask, err := build(cfg, in, topology)
 	if err != nil {
 		return nil, err
 	}
 	r := &Request{Ask: *ask, NUMA: topology, Spec: spec(in)}
+	r.Spec.Things = things
 	if topology.Policy == numa.Dedicated && !cfg.NoVCPUFallback && !namesCPUs(in.Server.Flavor.ExtraSpecs) {
 		if r.Fallback, err = build(cfg, in, nil); err != nil {
 			return nil, err

@@ -53,6 +53,7 @@ func (d *draft) resources(topology *numa.Ask) {
 			g := d.at(dev.ID)
 			g.resources[dev.Class] = 1
 			g.required.add(dev.Traits...)
+			g.forbidden.add(dev.Forbidden...)
 		}
 	}
 	if d.policy == "" && d.fromFlavor <= 1 {
