@@ -13,10 +13,11 @@ import (
 
 // manageCmd is what nova-manage does for an operator.
 type manageCmd struct {
-	DB     manageDB     `cmd:"" name:"db" help:"The database of servers."`
-	APIDB  manageDB     `cmd:"" name:"api_db" help:"The database of the API. It is the same here; the command is kept for scripts."`
-	Policy managePolicy `cmd:"" help:"Rules of who may do what."`
-	Config manageConfig `cmd:"" help:"Settings."`
+	DB        manageDB        `cmd:"" name:"db" help:"The database of servers."`
+	APIDB     manageDB        `cmd:"" name:"api_db" help:"The database of the API. It is the same here; the command is kept for scripts."`
+	Policy    managePolicy    `cmd:"" help:"Rules of who may do what."`
+	Config    manageConfig    `cmd:"" help:"Settings."`
+	Placement managePlacement `cmd:"" help:"What servers and hosts hold in Placement."`
 }
 
 type manageDB struct {

@@ -282,6 +282,9 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.Sagas().Running(1)))
 		must(lost(t.Sagas().Counts()))
 		must(lost(t.Placement().Orphans(1)))
+		for _, provider := range []string{"", "1"} {
+			must(t.Placement().Strays(provider, func(_, _, _, _ string, _ int64) {}))
+		}
 		must(lost(t.Placement().Labels()))
 		must(lost(t.Hypervisors().NodesOf()))
 		must(lost(t.Hypervisors().NodesOf("h")))

@@ -148,3 +148,26 @@ func (d *draft) ports() {
 		}
 	}
 }
+
+// Resources is what a server holds when it is placed, added up over all groups; granularly
+// says that not all of it is of the host's own provider.
+func Resources(s *nova.Server) (out map[string]int64, granularly bool, err error) {
+	topology, err := numa.Of(&s.Flavor, s.ImageProps)
+	if err != nil {
+		return nil, false, err
+	}
+	d := newDraft(&Config{}, &Input{Server: s, VolumeBacked: VolumeBacked(s)})
+	d.resources(topology)
+	out = map[string]int64{}
+	for suffix, g := range d.groups {
+		for class, n := range g.resources {
+			out[class] += n
+			granularly = granularly || suffix != "" || class == "VGPU"
+		}
+	}
+	return out, granularly, nil
+}
+
+// VolumeBacked says whether a server starts from a volume, and so has no root disk on its
+// host.
+func VolumeBacked(s *nova.Server) bool { return s.ImageID == "" }
