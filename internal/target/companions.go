@@ -30,6 +30,7 @@ func (c *Cloud) catalog() []companionidentity.Endpoint {
 	return []companionidentity.Endpoint{
 		{Type: "identity", Name: "keystone", Public: c.url(identityPort) + "/v3"},
 		{Type: "compute", Name: "nova", Public: c.url(computePort) + "/v2.1"},
+		{Type: "placement", Name: "placement", Public: c.url(placementPort)},
 		{Type: "image", Name: "glance", Public: c.url(imagePort)},
 		{Type: "network", Name: "neutron", Public: c.url(networkPort)},
 	}

@@ -106,11 +106,12 @@ func openBus(_ context.Context, c *Cloud) (err error) {
 
 // The ports of the services, before the offset.
 const (
-	identityPort = 5000
-	computePort  = 8774
-	metadataPort = 8775
-	imagePort    = 9292
-	networkPort  = 9696
+	identityPort  = 5000
+	computePort   = 8774
+	metadataPort  = 8775
+	placementPort = 8778
+	imagePort     = 9292
+	networkPort   = 9696
 )
 
 // addr is where a service listens.

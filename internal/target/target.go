@@ -59,6 +59,7 @@ var modules = []module{
 	{"image", needs("keystone"), startImage},
 	{"network", needs("keystone"), startNetwork},
 	{"placement", needs("store"), startPlacement},
+	{"placement API", needs("placement", "keystone"), startPlacementAPI},
 	{"scheduler", needs("placement"), startScheduler},
 	{"conductor", needs("scheduler", "bus", "network"), startConductor},
 	{"metadata", needs("store", "network"), startMetadata},
@@ -66,7 +67,7 @@ var modules = []module{
 	{"api", needs("conductor", "compute", "keystone", "image", "network"), startAPI},
 	{"datapath", needs("network", "metadata"), startDatapath},
 	{"upkeep", needs("store", "placement", "compute", "api"), startUpkeep},
-	{"up", needs("identity", "image", "network", "placement", "scheduler", "conductor", "compute", "api", "metadata", "datapath", "upkeep"), announce},
+	{"up", needs("identity", "image", "network", "placement", "placement API", "scheduler", "conductor", "compute", "api", "metadata", "datapath", "upkeep"), announce},
 }
 
 // Cloud is what the modules of one process share: each field is set by one module and read
