@@ -29,8 +29,11 @@ func paceBodies(h http.Handler, patience time.Duration) http.Handler {
 		b := &pacedBody{ReadCloser: r.Body, conn: http.NewResponseController(w), patience: patience, left: patience}
 		b.arm() // also for the server, which reads what a handler leaves
 		defer b.end()
-		r.Body = b
-		h.ServeHTTP(w, r)
+		// The server's own request keeps its own body, by which it knows how much of it is left:
+		// it does not wait for a gigabyte that nobody wants.
+		paced := *r
+		paced.Body = b
+		h.ServeHTTP(w, &paced)
 	})
 }
 

@@ -133,7 +133,7 @@ func changesFollowed(e *exam) {
 		switch i % 4 {
 		case 0, 1:
 			err := e.allocate(e.Store, consumer, id, map[string]int64{"VCPU": 1})
-			if errors.Is(err, store.ErrFull) { // it was deleted at this moment
+			if errors.Is(err, store.ErrFull) || nova.IsNotFound(err) { // it was deleted at this moment
 				return nil
 			}
 			return err
