@@ -45,6 +45,7 @@ type Schema struct {
 	MinLength, MaxLength int            // of a string; 0: any
 	Match                *regexp.Regexp // of a string
 	UUID                 bool           // the string is a UUID, in any usual way of writing
+	Enum                 []string       // the string is one of these; none: any
 
 	Min, Max *float64 // of a number
 }
@@ -220,6 +221,12 @@ func (j *judge) text(s *Schema, v string) {
 		j.fault("maxLength", v, "%s is too long", repr(v))
 	case s.Match != nil && !s.Match.MatchString(v):
 		j.fault("pattern", v, "%s does not match %s", repr(v), repr(s.Match.String()))
+	case len(s.Enum) > 0 && !slices.Contains(s.Enum, v):
+		names := make([]string, len(s.Enum))
+		for i, e := range s.Enum {
+			names[i] = repr(e)
+		}
+		j.fault("enum", v, "%s is not one of [%s]", repr(v), strings.Join(names, ", "))
 	case s.UUID:
 		if _, err := uuid.Parse(v); err != nil {
 			j.fault("format", v, "%s is not a 'uuid'", repr(v))

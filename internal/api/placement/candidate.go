@@ -1,0 +1,28 @@
+package placement
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/httpd"
+)
+
+func (a *API) candidateRoutes() []Route {
+	return []Route{
+		{"GET", "/allocation_candidates", "10-", "placement:allocation_candidates:list", GivesJSON, 0, a.listCandidates},
+	}
+}
+
+func (a *API) listCandidates(q *Request) error {
+	ask, err := q.candidateAsk()
+	if err != nil {
+		return err
+	}
+	answer, err := a.room.Search(q.R.Context(), ask)
+	if err != nil {
+		return err
+	}
+	q.Fresh(time.Time{})
+	httpd.WriteBytes(q.W, http.StatusOK, encodeAnswer(q.V, ask, answer))
+	return nil
+}
