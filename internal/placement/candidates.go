@@ -91,7 +91,7 @@ func (ix *Index) Fitting(t *Table, ask *Ask) iter.Seq[*Class] {
 // suffices judges a row by the only way that there is.
 func (p *plan) suffices(t *Table, row int) bool {
 	for _, n := range p.needs {
-		if t.used[n.column][row]+n.n > p.shape.Columns[n.column].Capacity {
+		if n.n > p.shape.Columns[n.column].Capacity-t.used[n.column][row] {
 			return false
 		}
 	}

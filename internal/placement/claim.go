@@ -15,6 +15,13 @@ import (
 // it gives nova.Conflict, and the index knows the truth of the trees concerned; a consumer
 // that holds something else gives store.ErrHeld.
 func (p *Placement) Allocate(ctx context.Context, c store.Consumer, want store.Resources) error {
+	return p.AllocateBy(ctx, want, func(t *store.Tx) (bool, error) { return t.Placement().Claim(c, want) })
+}
+
+// AllocateBy is Allocate for a caller whose claim is part of a larger change: claim is the
+// transaction, and says whether the allocations were there already. Should it take from
+// other providers of the same trees than it announced, the index learns so when it follows.
+func (p *Placement) AllocateBy(ctx context.Context, want store.Resources, claim func(*store.Tx) (repeated bool, err error)) error {
 	// The index is told first, so that claims under way at the same time spread out.
 	p.mu.Lock()
 	claims := p.index.expect(want, 1)
@@ -22,7 +29,7 @@ func (p *Placement) Allocate(ctx context.Context, c store.Consumer, want store.R
 	var repeated bool
 	var at map[string]store.Position
 	err := p.store.Update(ctx, func(t *store.Tx) (err error) {
-		if repeated, err = t.Placement().Claim(c, want); err != nil || repeated {
+		if repeated, err = claim(t); err != nil || repeated {
 			return err
 		}
 		at, err = t.Placement().Positions(sortedKeys(want))

@@ -28,8 +28,8 @@ func (p *Placement) Search(ctx context.Context, ask *Ask) (out *Answer, err erro
 	return out, nil
 }
 
-// Matching answers the ids of the providers that are, each by itself, what a group asks for.
-func (p *Placement) Matching(ctx context.Context, g *Group) (out []string, err error) {
+// Matching answers the providers that are, each by itself, what a group asks for.
+func (p *Placement) Matching(ctx context.Context, g *Group) (out map[string]bool, err error) {
 	classes, traits := g.names()
 	if err := p.known(ctx, classes, traits, `Invalid trait(s) in "required" parameter: `); err != nil {
 		return nil, err
@@ -54,14 +54,14 @@ func (p *Placement) known(ctx context.Context, classes, traits []string, prefix 
 		return nil
 	}
 	return p.store.View(ctx, func(t *store.Tx) error {
-		missing, err := missingClasses(t.Placement(), classes)
+		missing, err := t.Placement().Classes().Lacking(classes)
 		if err != nil {
 			return err
 		}
 		if len(missing) > 0 {
 			return nova.Errorf(nova.Invalid, "Invalid resource class in resources parameter: No such resource class %s.", missing[0])
 		}
-		missing, err = missingTraits(t.Placement(), traits)
+		missing, err = t.Placement().Traits().Lacking(traits)
 		if err == nil && len(missing) > 0 {
 			return nova.Errorf(nova.Invalid, "%sNo such trait(s): %s.", prefix, joined(missing))
 		}
@@ -70,14 +70,8 @@ func (p *Placement) known(ctx context.Context, classes, traits []string, prefix 
 }
 
 // Matching answers the providers that are, each by itself, what a group asks for.
-func (ix *Index) Matching(g *Group) []string {
-	var in *tree
-	if g.InTree != "" {
-		if in = ix.places[g.InTree].tree; in == nil {
-			return nil
-		}
-	}
-	var out []string
+func (ix *Index) Matching(g *Group) map[string]bool {
+	out := map[string]bool{}
 	s := &search{ix: ix}
 	for _, tb := range ix.order {
 		for node := range tb.Shape.Nodes {
@@ -91,9 +85,7 @@ func (ix *Index) Matching(g *Group) []string {
 					continue
 				}
 				for _, t := range c.members {
-					if in == nil || t == in {
-						out = append(out, t.providers[node].ID)
-					}
+					out[t.providers[node].ID] = true
 				}
 			}
 		}

@@ -14,7 +14,8 @@ import (
 // for long, and nothing is forgotten.
 type pending struct {
 	amounts []amount
-	at      store.Position // of the first provider; Seq is 0 while the claim is under way
+	at      store.Position // of the mark; Seq is 0 while the claim is under way
+	mark    string         // the provider by which the claim is found in what was read
 }
 
 // amount is so much of one class of one provider.
@@ -35,7 +36,7 @@ func (ix *Index) expect(want store.Resources, sign int64) []*pending {
 		}
 		p := by[t]
 		if p == nil {
-			p = &pending{}
+			p = &pending{mark: id}
 			by[t] = p
 			out = append(out, p)
 		}
@@ -44,10 +45,8 @@ func (ix *Index) expect(want store.Resources, sign int64) []*pending {
 		}
 	}
 	for t, p := range by {
-		if len(p.amounts) > 0 {
-			t.pending = append(t.pending, p)
-			ix.recount(t, p, 1)
-		}
+		t.pending = append(t.pending, p)
+		ix.recount(t, p, 1)
 	}
 	return out
 }
@@ -55,12 +54,14 @@ func (ix *Index) expect(want store.Resources, sign int64) []*pending {
 // settle says that the claims are committed, and where their providers stand now.
 func (ix *Index) settle(claims []*pending, at map[string]store.Position) {
 	for _, p := range claims {
-		if len(p.amounts) == 0 {
-			continue
+		for _, a := range p.amounts {
+			// A provider that the claim did without in the end stands further back.
+			if now := at[a.provider]; now.Seq > p.at.Seq {
+				p.at, p.mark = now, a.provider
+			}
 		}
-		p.at = at[p.amounts[0].provider]
-		if now, known := ix.places[p.amounts[0].provider]; known && now.tree.contains(p, int(now.node)) {
-			ix.drop(now.tree, p)
+		if t := ix.places[p.mark].tree; t != nil && t.contains(p) {
+			ix.drop(t, p)
 		}
 	}
 }
@@ -68,11 +69,8 @@ func (ix *Index) settle(claims []*pending, at map[string]store.Position) {
 // withdraw says that the claims were not made.
 func (ix *Index) withdraw(claims []*pending) {
 	for _, p := range claims {
-		if len(p.amounts) == 0 {
-			continue
-		}
-		if at, known := ix.places[p.amounts[0].provider]; known {
-			ix.drop(at.tree, p)
+		if t := ix.places[p.mark].tree; t != nil {
+			ix.drop(t, p)
 		}
 	}
 }
@@ -112,15 +110,11 @@ func (t *tree) pend(s *Shape, used []int64, sign int64) {
 	}
 }
 
-// contains says whether a claim is in what was read of its first provider, which is the node.
-func (t *tree) contains(p *pending, node int) bool {
-	return p.at.Seq > 0 && !t.read[node].Before(p.at)
+// contains says whether a claim is in what was read, or on nothing that is known.
+func (t *tree) contains(p *pending) bool {
+	node := t.node(p.mark)
+	return node < 0 || p.at.Seq > 0 && !t.read[node].Before(p.at)
 }
 
 // forget drops the claims that what has been read contains.
-func (t *tree) forget() {
-	t.pending = slices.DeleteFunc(t.pending, func(p *pending) bool {
-		node := t.node(p.amounts[0].provider)
-		return node < 0 || t.contains(p, node)
-	})
-}
+func (t *tree) forget() { t.pending = slices.DeleteFunc(t.pending, t.contains) }

@@ -41,6 +41,9 @@ import (
 
 // Placement is the accounting over one store.
 type Placement struct {
+	// Order is how Search brings forth candidates. It is set before the first call.
+	Order Order
+
 	store *store.Store
 
 	// mu guards index.

@@ -328,13 +328,13 @@ func (p *plan) setNeeds(ask *Ask) {
 			return
 		}
 		for _, t := range sl.options[0].takes {
+			if t.n > p.most[t.column]-sum[t.column] {
+				return // the solver will find no way
+			}
 			sum[t.column] += t.n
 		}
 	}
 	for _, c := range slices.Sorted(maps.Keys(sum)) {
-		if sum[c] > p.most[c] {
-			return // the solver will find no way
-		}
 		p.needs = append(p.needs, need{c, sum[c]})
 	}
 }

@@ -71,7 +71,7 @@ func (v *solver) try(d int) bool {
 		return false
 	}
 	for _, t := range opt.takes {
-		if n := v.take[t.column] + t.n; n > v.left[t.column] || n > v.p.most[t.column] {
+		if taken := v.take[t.column]; t.n > v.left[t.column]-taken || t.n > v.p.most[t.column]-taken {
 			return false
 		}
 	}

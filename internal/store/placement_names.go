@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,21 @@ func (n Names) Use(names []string) (missing []string, err error) {
 		}
 	}
 	return missing, nil
+}
+
+// Lacking answers which of the names there are not.
+func (n Names) Lacking(names []string) ([]string, error) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	found := map[string]bool{}
+	err := inLists(names, func(marks string, args []any) error {
+		return n.t.Each("SELECT name FROM "+n.table+" WHERE name IN ("+marks+")", args, func(scan func(...any) error) error {
+			var name string
+			err := scan(&name)
+			found[name] = true
+			return err
+		})
+	})
+	return slices.DeleteFunc(names, func(name string) bool { return found[name] }), err
 }
 
 // TraitsInUse lists the traits that providers have, each once.

@@ -97,7 +97,7 @@ func (e *answerJSON) request(b []byte, c *placement.Candidate) []byte {
 		}
 		p := c.Allocs[i].Provider
 		if e.v >= 12 {
-			b = append(append(quote(b, p.ID), `:{"resources":{`...))
+			b = append(quote(b, p.ID), `:{"resources":{`...)
 		} else {
 			b = append(quote(append(b, `{"resource_provider":{"uuid":`...), p.ID), `},"resources":{`...)
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/kilonova/kilonova/internal/api/placement/schema"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
@@ -172,8 +174,8 @@ func (v V) readGroups(ps query, key *regexp.Regexp, a *placement.Ask) (err error
 		case "member_of":
 			g.MemberOf, g.NotMemberOf, err = v.memberOf(ps.all(p.name), suffix)
 		case "in_tree":
-			id, ok := likeUUID(strings.TrimSpace(p.value))
-			if g.InTree = id; !ok {
+			id, bad := uuid.Parse(strings.TrimSpace(p.value))
+			if g.InTree = id.String(); bad != nil {
 				err = nova.Errorf(nova.Invalid, "Invalid query string parameters: Expected 'in_tree' parameter to be a format of uuid. Got: %s", p.value)
 			}
 		}

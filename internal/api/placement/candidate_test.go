@@ -198,7 +198,7 @@ func FuzzCandidateQuery(f *testing.F) {
 		} else if k := nova.KindOf(err); k != nova.Invalid && len(raw) <= maxQuery {
 			t.Errorf("%v", err)
 		}
-		if _, err := q.ProviderQuery(); err != nil && nova.KindOf(err) != nova.Invalid && len(raw) <= maxQuery {
+		if _, err := q.providerQuery(); err != nil && nova.KindOf(err) != nova.Invalid && len(raw) <= maxQuery {
 			t.Errorf("%v", err)
 		}
 	})

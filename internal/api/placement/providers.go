@@ -2,12 +2,12 @@ package placement
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/kilonova/kilonova/internal/api/microversion"
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/store"
 )
@@ -68,29 +68,23 @@ func canonical(id string) string {
 	return id
 }
 
-type providerQuery struct {
-	_         struct{} `strict:"1-"`
-	Name      string   `json:"name"`
-	UUID      string   `json:"uuid" format:"uuid"`
-	MemberOf  []string `json:"member_of" mv:"3-"`
-	Resources string   `json:"resources" mv:"4-"`
-	InTree    string   `json:"in_tree" mv:"14-" format:"uuid"`
-	Required  []string `json:"required" mv:"18-"`
-}
-
 func (a *API) listProviders(q *Request) error {
-	var query providerQuery
-	if err := q.Query(&query); err != nil {
-		return err
-	}
-	if len(query.MemberOf)+len(query.Required) > 0 || query.Resources != "" {
-		return nova.Errorf(nova.NotImplemented, "member_of, resources and required are not served yet.")
-	}
-	list, err := a.room.FindProviders(q.R.Context(), store.ProviderFilter{
-		ID: canonical(query.UUID), Name: query.Name, Tree: canonical(query.InTree),
-	})
+	query, err := q.providerQuery()
 	if err != nil {
 		return err
+	}
+	var like map[string]bool
+	if query.like != nil {
+		if like, err = a.room.Matching(q.R.Context(), query.like); err != nil {
+			return err
+		}
+	}
+	list, err := a.room.FindProviders(q.R.Context(), query.ProviderFilter)
+	if err != nil {
+		return err
+	}
+	if query.like != nil {
+		list = slices.DeleteFunc(list, func(p *store.Provider) bool { return !like[p.ID] })
 	}
 	return q.replyProviders(list)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/kilonova/kilonova/internal/api/placement/schema"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
+	"github.com/kilonova/kilonova/internal/store"
 )
 
 // query is the parameters of a request, in their order.
@@ -204,11 +205,11 @@ func (v V) memberOf(values []string, suffix string) (required [][]string, forbid
 				"keyword using the valid microversion. Got: %s", value)
 		}
 		for i, id := range ids {
-			u, ok := likeUUID(id)
-			if !ok {
+			u, err := uuid.Parse(id)
+			if err != nil {
 				return nil, nil, nova.Errorf(nova.Invalid, "Invalid query string parameters: Expected 'member_of' parameter to contain valid UUID(s). Got: %s", id)
 			}
-			ids[i] = u
+			ids[i] = u.String()
 		}
 		switch {
 		case !not:
@@ -222,15 +223,6 @@ func (v V) memberOf(values []string, suffix string) (required [][]string, forbid
 	return required, forbidden, nil
 }
 
-// likeUUID reads a UUID in any usual way of writing, and answers the one in which we keep it.
-func likeUUID(text string) (string, bool) {
-	u, err := uuid.Parse(text)
-	if err != nil {
-		return "", false
-	}
-	return u.String(), true
-}
-
 var text = &schema.Schema{Types: []string{"string"}}
 
 // providerQueries are what GET /resource_providers takes, from the newest version on.
@@ -238,14 +230,14 @@ var providerQueries = []struct {
 	since  V
 	schema *schema.Schema
 }{
-	{18, providerQuery("member_of", "resources", "in_tree", "required")},
-	{14, providerQuery("member_of", "resources", "in_tree")},
-	{4, providerQuery("member_of", "resources")},
-	{3, providerQuery("member_of")},
-	{0, providerQuery()},
+	{18, providerSchema("member_of", "resources", "in_tree", "required")},
+	{14, providerSchema("member_of", "resources", "in_tree")},
+	{4, providerSchema("member_of", "resources")},
+	{3, providerSchema("member_of")},
+	{0, providerSchema()},
 }
 
-func providerQuery(names ...string) *schema.Schema {
+func providerSchema(names ...string) *schema.Schema {
 	id := &schema.Schema{Types: []string{"string"}, UUID: true}
 	s := &schema.Schema{Types: []string{"object"}, Properties: []schema.Property{{Name: "name", Is: text}, {Name: "uuid", Is: id}}}
 	for _, name := range names {
@@ -258,46 +250,46 @@ func providerQuery(names ...string) *schema.Schema {
 	return s
 }
 
-// ProviderQuery is what a caller of GET /resource_providers looks for.
-type ProviderQuery struct {
-	Name, ID string // empty: any
-	// Like is what the provider must be like; Any says that nothing is asked.
-	Like placement.Group
-	Any  bool
+// providerQuery is what a caller of GET /resource_providers looks for.
+type providerQuery struct {
+	store.ProviderFilter
+	// like is what the provider must be like by itself; nil: anything.
+	like *placement.Group
 }
 
-// ProviderQuery reads the query of GET /resource_providers.
-func (q *Request) ProviderQuery() (out ProviderQuery, err error) {
+// providerQuery reads the query of GET /resource_providers.
+func (q *Request) providerQuery() (out providerQuery, err error) {
 	ps, err := q.parameters()
 	if err != nil {
 		return out, err
 	}
-	at := slices.IndexFunc(providerQueries, func(s struct {
-		since  V
-		schema *schema.Schema
-	}) bool {
-		return q.V >= s.since
-	})
-	if err := ps.check(providerQueries[at].schema); err != nil {
+	for i := range providerQueries {
+		if q.V >= providerQueries[i].since {
+			err = ps.check(providerQueries[i].schema)
+			break
+		}
+	}
+	if err != nil {
 		return out, err
 	}
-	out.Name, _ = ps.last("name")
-	if id, ok := ps.last("uuid"); ok {
-		out.ID, _ = likeUUID(id)
-	}
-	g := &out.Like
+	g := &placement.Group{}
 	if g.MemberOf, g.NotMemberOf, err = q.V.memberOf(ps.all("member_of"), ""); err != nil {
 		return out, err
 	}
 	if g.Required, g.Forbidden, err = q.V.traits(ps.all("required")); err != nil {
 		return out, err
 	}
-	if id, ok := ps.last("in_tree"); ok {
-		g.InTree, _ = likeUUID(id)
-	}
 	if list, ok := ps.last("resources"); ok {
-		g.Resources, err = resources(list)
+		if g.Resources, err = resources(list); err != nil {
+			return out, err
+		}
 	}
-	out.Any = len(g.MemberOf)+len(g.NotMemberOf)+len(g.Required)+len(g.Forbidden)+len(g.Resources) == 0 && g.InTree == ""
-	return out, err
+	if len(g.MemberOf)+len(g.NotMemberOf)+len(g.Required)+len(g.Forbidden)+len(g.Resources) > 0 {
+		out.like = g
+	}
+	name, _ := ps.last("name")
+	id, _ := ps.last("uuid")
+	tree, _ := ps.last("in_tree")
+	out.ProviderFilter = store.ProviderFilter{Name: name, ID: canonical(id), Tree: canonical(tree)}
+	return out, nil
 }

@@ -11,5 +11,6 @@ func (a *API) Routes() []Route {
 		a.traitRoutes(),
 		a.providerTraitRoutes(),
 		a.resourceClassRoutes(),
+		a.candidateRoutes(),
 	)
 }
