@@ -30,10 +30,10 @@ var attributes = map[string]attribute{
 	"supported_instances":  {FactsOnly, supportedList},
 	"aggregates":           {FactsOnly, aggregateNames},
 	"limits":               {FactsOnly, func(*Host) any { return map[string]any{} }},
-	"cpu_allocation_ratio": {FactsOnly, func(h *Host) any { return h.Ratios[nova.VCPU] }},
-	"ram_allocation_ratio": {FactsOnly, func(h *Host) any { return h.Ratios[nova.MemoryMB] }},
-	"disk_allocation_ratio": {FactsOnly, func(h *Host) any {
-		return h.Ratios[nova.DiskGB]
+	"cpu_allocation_ratio": {State, func(h *Host) any { return h.Ratio[nova.VCPU] }},
+	"ram_allocation_ratio": {State, func(h *Host) any { return h.Ratio[nova.MemoryMB] }},
+	"disk_allocation_ratio": {State, func(h *Host) any {
+		return h.Ratio[nova.DiskGB]
 	}},
 	"metrics":              {FactsOnly, func(h *Host) any { return anyMap(h.Metrics) }},
 	"total_usable_ram_mb":  {State, func(h *Host) any { return h.Total[nova.MemoryMB] }},
@@ -43,9 +43,9 @@ var attributes = map[string]attribute{
 	"disk_mb_used":         {State, func(h *Host) any { return h.Used[nova.DiskGB] * 1024 }},
 	"free_ram_mb":          {State, func(h *Host) any { return h.FreeRAM() }},
 	"free_disk_mb":         {State, func(h *Host) any { return h.FreeDiskMB() }},
-	"num_instances":        {State, func(h *Host) any { return int64(h.Instances) }},
-	"num_io_ops":           {State, func(h *Host) any { return int64(h.IOOps) }},
-	"failed_builds":        {State, func(h *Host) any { return int64(h.Failed) }},
+	"num_instances":        {Counted, func(h *Host) any { return int64(h.Instances) }},
+	"num_io_ops":           {Counted, func(h *Host) any { return int64(h.IOOps) }},
+	"failed_builds":        {Counted, func(h *Host) any { return int64(h.Failed) }},
 }
 
 // silentAttributes are of Nova's host state as well, but have no value that a text could be

@@ -17,6 +17,8 @@ import (
 	"context"
 	"strconv"
 	"strings"
+
+	"github.com/kilonova/kilonova/internal/placement"
 )
 
 // Level says how much of a host a filter looks at. Each level includes those before it.
@@ -27,8 +29,9 @@ const (
 	Nothing Level = iota // the request gives it nothing to do: every host passes
 	Request              // the request alone: all hosts pass or none does
 	FactsOnly
-	State // and what is used of it
-	Each  // and its name or address: every host is asked about by itself
+	Counted // and its counters
+	State   // and what is used of it
+	Each    // and its name or address: every host is asked about by itself
 )
 
 // Filter is one rule.
@@ -48,6 +51,9 @@ type Filter struct {
 	Own     bool // an expression of the operator's
 	// Counts are the changing things that it looks at.
 	Counts Counting
+	// Way says whether a way to allocate what is asked will do; a host passes when one does.
+	// Nil: every way.
+	Way func(h *Host, s *Spec, way *placement.Candidate) bool
 	// Pass says yes, or no and why.
 	Pass func(h *Host, s *Spec) (Why, bool)
 }

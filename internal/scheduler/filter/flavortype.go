@@ -18,7 +18,7 @@ func aggregateType(*Options) (Filter, error) {
 
 // typeAffinity wants a host without servers of another flavor.
 func typeAffinity(*Options) (Filter, error) {
-	return Filter{Looks: State, Counts: Counting{Types: true}, Pass: func(h *Host, s *Spec) (Why, bool) {
+	return Filter{Looks: Counted, Counts: Counting{Types: true}, Pass: func(h *Host, s *Spec) (Why, bool) {
 		for _, id := range h.Types {
 			if id != s.Flavor.ID {
 				return Why{Text: "it has servers of flavor {a}", A: id}, false

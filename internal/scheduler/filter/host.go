@@ -35,8 +35,7 @@ type Facts struct {
 	ForcedDown     bool
 	Silent         bool // not heard of for longer than service_down_time
 
-	// Ratios are the allocation ratios of VCPU, MEMORY_MB and DISK_GB.
-	Ratios [nova.HostClasses]float64
+	FreeDevices int // PCI devices that no server has
 }
 
 // Supported is a kind of guest: architecture, hypervisor type and mode.
@@ -60,6 +59,8 @@ type Counters struct {
 // VCPU, MEMORY_MB and DISK_GB.
 type Room struct {
 	Total, Reserved, Used [nova.HostClasses]int64
+	// Ratio is how much may be allocated of what is there.
+	Ratio [nova.HostClasses]float64
 }
 
 // Identity is what tells a host from all others.

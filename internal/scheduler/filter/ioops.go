@@ -3,13 +3,13 @@ package filter
 // ioOps leaves out hosts that are busy building, moving or saving servers.
 func ioOps(o *Options) (Filter, error) {
 	most := o.MaxIOOps
-	return Filter{Looks: State, Counts: Counting{IOOps: true}, Pass: func(h *Host, _ *Spec) (Why, bool) { return fewer(int64(h.IOOps), most, busy) }}, nil
+	return Filter{Looks: Counted, Counts: Counting{IOOps: true}, Pass: func(h *Host, _ *Spec) (Why, bool) { return fewer(int64(h.IOOps), most, busy) }}, nil
 }
 
 // aggregateIOOps is ioOps with the smallest limit of the host's aggregates.
 func aggregateIOOps(o *Options) (Filter, error) {
 	most := o.MaxIOOps
-	return Filter{Looks: State, Counts: Counting{IOOps: true}, Pass: func(h *Host, _ *Spec) (Why, bool) {
+	return Filter{Looks: Counted, Counts: Counting{IOOps: true}, Pass: func(h *Host, _ *Spec) (Why, bool) {
 		return fewer(int64(h.IOOps), h.smallestInt("max_io_ops_per_host", most), busy)
 	}}, nil
 }

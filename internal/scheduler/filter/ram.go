@@ -25,7 +25,7 @@ func roomy(asked func(*Spec) int64, class int, unit int64, key string) Filter {
 		if total < want {
 			return Why{Text: "it has {free} in all, {asked} asked", Asked: want, Free: total}, false
 		}
-		ratio := h.Ratios[class]
+		ratio := h.Ratio[class]
 		if key != "" {
 			ratio = h.Smallest(key, ratio)
 		}

@@ -1,74 +1,87 @@
-// Package weigher holds the rules that order hosts which may take a server.
+// Package weigher holds the rules that order hosts which may take a server: one file each,
+// and one line each in the table.
 //
 // Each weigher gives every host a number; the numbers are scaled to 0…1 over the hosts at
-// hand, multiplied, and added up, as Nova does. The heaviest host is the best.
+// hand, multiplied, and added up, as Nova does. The heaviest host is the best. Like a filter,
+// a weigher says what it looks at, because hosts that are alike are weighed once.
 //
 // Layer 3: room; part of the scheduler.
 package weigher
 
 import (
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 )
 
-// Option is a host that passed every filter.
-type Option struct {
-	*filter.Host
-	C      nova.Candidate
-	Weight float64
-	raw    float64
-}
-
 // Weigher gives a host its number.
 type Weigher struct {
-	Name  string
-	Weigh func(o *Option) float64
-}
-
-// Weighted is a weigher with its multiplier; a negative one turns its order round.
-type Weighted struct {
-	Weigher
+	Name string
+	// Multiplier scales the number when it is between 0 and 1; a negative one turns the order
+	// round. Metadata of the same name (Key) on a host's aggregates replaces it, times Sign.
 	Multiplier float64
+	Key        string
+	Sign       float64 // 1, or -1 where more is worse
+	// Floor says that no number counts as less than 0, which is also the lower end of the
+	// scale.
+	Floor bool
+	// Looks is how much of a host it looks at, Needs the same for one request.
+	Looks filter.Level
+	Needs func(s *filter.Spec) filter.Level
+	// Names are the hosts that it tells apart by name; nil: none.
+	Names  func(s *filter.Spec) []string
+	Counts filter.Counting
+	// Off says that a multiplier of 0 switches it off whatever aggregates say.
+	Off   bool
+	Weigh func(h *filter.Host, s *filter.Spec) (float64, error)
 }
 
-// Default are Nova's weighers of free resources, which spread servers out.
-func Default() []Weighted { return []Weighted{{RAM, 1}, {CPU, 1}, {Disk, 1}} }
-
-// RAM prefers hosts with much memory left.
-var RAM = Weigher{"RAMWeigher", func(o *Option) float64 { return float64(o.C.Free(nova.MemoryMB)) }}
-
-// CPU prefers hosts with many VCPUs left.
-var CPU = Weigher{"CPUWeigher", func(o *Option) float64 { return float64(o.C.Free(nova.VCPU)) }}
-
-// Disk prefers hosts with much disk left.
-var Disk = Weigher{"DiskWeigher", func(o *Option) float64 { return float64(o.C.Free(nova.DiskGB)) }}
-
-// Weigh sets the weight of every option.
-func Weigh(weighers []Weighted, options []Option) {
-	for i := range options {
-		options[i].Weight = 0
+// Level is how much of a host the weigher looks at for the request.
+func (w *Weigher) Level(s *filter.Spec) filter.Level {
+	switch {
+	case w.Off && w.Multiplier == 0:
+		return filter.Nothing
+	case w.Needs != nil:
+		return w.Needs(s)
 	}
-	for _, w := range weighers {
-		if w.Multiplier == 0 {
-			continue
-		}
-		low, high := 0.0, 0.0
-		for i := range options {
-			n := w.Weigh(&options[i])
-			options[i].raw = n
-			if i == 0 || n < low {
-				low = n
-			}
-			if i == 0 || n > high {
-				high = n
-			}
-		}
-		if high == low {
-			continue
-		}
-		scale := w.Multiplier / (high - low)
-		for i := range options {
-			options[i].Weight += (options[i].raw - low) * scale
-		}
+	return w.Looks
+}
+
+// Times is the multiplier on a host of these facts.
+func (w *Weigher) Times(f *filter.Facts) float64 {
+	return w.Sign * f.Smallest(w.Key, w.Multiplier)
+}
+
+// Number is the host's number as it is scaled.
+func (w *Weigher) Number(h *filter.Host, s *filter.Spec) (float64, error) {
+	n, err := w.Weigh(h, s)
+	if w.Floor {
+		n = max(n, 0)
 	}
+	return n, err
+}
+
+// Scale is the range of numbers that is scaled to 0…1.
+type Scale struct {
+	low, high float64
+	any       bool
+}
+
+// Add widens the range.
+func (r *Scale) Add(n float64) {
+	if !r.any {
+		r.low, r.high, r.any = n, n, true
+		return
+	}
+	r.low, r.high = min(r.low, n), max(r.high, n)
+}
+
+// Of scales a number; where all are equal it is 0.
+func (r *Scale) Of(n float64, floor bool) float64 {
+	low := r.low
+	if floor {
+		low = 0
+	}
+	if low == r.high {
+		return 0
+	}
+	return (n - low) / (r.high - low)
 }

@@ -1,0 +1,35 @@
+package weigher
+
+import "github.com/kilonova/kilonova/internal/scheduler/filter"
+
+// imageProperties prefers hosts whose servers have the same image properties, or avoids
+// them.
+func imageProperties(o *Options) (Weigher, error) {
+	setting, err := ratios("[filter_scheduler] image_props_weight_setting", o.ImagePropsSetting)
+	if err != nil {
+		return Weigher{}, err
+	}
+	times := map[string]float64{}
+	for _, r := range setting {
+		times[r.name] = r.times
+	}
+	return Weigher{Multiplier: o.ImageProps, Key: "image_props_weight_multiplier", Looks: filter.Counted, Off: true,
+		Counts: filter.Counting{Props: o.ImageProps != 0},
+		Needs: func(s *filter.Spec) filter.Level {
+			if len(s.Image) == 0 {
+				return filter.Nothing
+			}
+			return filter.Counted
+		},
+		Weigh: func(h *filter.Host, s *filter.Spec) (float64, error) {
+			sum := 0.0
+			for name, value := range s.Image {
+				n := float64(h.Props[name+"="+value])
+				if len(times) > 0 {
+					n *= times[name]
+				}
+				sum += n
+			}
+			return sum, nil
+		}}, nil
+}
