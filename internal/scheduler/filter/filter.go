@@ -74,6 +74,7 @@ type Why struct {
 	Text        string
 	A, B        string
 	Asked, Free float64
+	Resource    bool // the numbers are of a class of resource
 }
 
 // String is the reason in words.

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kilonova/kilonova/internal/nova"
@@ -51,6 +52,11 @@ func standing(id *filter.Identity, f *filter.Facts, s *filter.Spec) (rule string
 		return zoneRule, filter.Why{Text: "in zone {a}, asked for {b}", A: f.Zone, B: s.Zone}, false
 	}
 	return "", filter.Why{}, true
+}
+
+// asked are the hosts and nodes that an aimed request names.
+func asked(s *filter.Spec) []string {
+	return slices.Concat(s.ForceHosts, s.ForceNodes, one(s.Destination.Host), one(s.Destination.Node))
 }
 
 func one(s string) []string {
