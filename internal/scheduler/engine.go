@@ -69,13 +69,13 @@ type book interface {
 // known is a host by its name.
 type known struct {
 	filter.Identity
-	at label
 }
 
 // pick is a chosen host.
 type pick struct {
 	root   string // its provider
 	host   *known
+	zone   string
 	weight float64
 	way    *placement.Candidate
 }
@@ -141,6 +141,10 @@ type decision struct {
 	whys       int
 	lastRule   string
 	lastWhy    filter.Why
+}
+
+func (e *engine) init(filters []filter.Filter, weighers []weigher.Weigher) {
+	e.filters, e.weighers = filters, weighers
 }
 
 // decide chooses among the hosts of the index.
@@ -593,7 +597,7 @@ func (d *decision) take(want int) []pick {
 		out = out[:d.attempts]
 	}
 	for i := range out {
-		out[i].way = d.way(out[i])
+		out[i].way, out[i].zone = d.way(out[i])
 	}
 	return slices.DeleteFunc(out, func(p pick) bool { return p.way == nil })
 }
@@ -644,18 +648,18 @@ func (d *decision) lot() []pick {
 	seen := map[string]bool{}
 	out = slices.DeleteFunc(out, func(p pick) bool { dup := seen[p.root]; seen[p.root] = true; return dup })
 	for i := range out {
-		out[i].way = d.way(out[i])
+		out[i].way, out[i].zone = d.way(out[i])
 	}
 	return slices.DeleteFunc(out, func(p pick) bool { return p.way == nil })
 }
 
 // way is the first way to allocate what is asked on a host that the filters have nothing
-// against.
-func (d *decision) way(p pick) *placement.Candidate {
+// against, and the host's zone.
+func (d *decision) way(p pick) (*placement.Candidate, string) {
 	c := d.ix.ClassOf(p.root)
 	lb, ok := c.Label.(label)
 	if !ok {
-		return nil
+		return nil, ""
 	}
 	h := lb.host()
 	h.Identity = p.host.Identity
@@ -664,11 +668,11 @@ func (d *decision) way(p pick) *placement.Candidate {
 	for _, ask := range d.asks {
 		for way := range d.ix.Ways(p.root, ask) {
 			if !slices.ContainsFunc(d.rules, func(f *filter.Filter) bool { return f.Way != nil && !f.Way(&h, d.spec, way) }) {
-				return way
+				return way, h.Zone
 			}
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 func defaultRand(n int) int { return rand.IntN(n) }

@@ -7,12 +7,9 @@ import (
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 )
 
-// factsOf is what a host's documents tell of it.
-func factsOf(h *nova.Hypervisor, sv nova.Service) *filter.Facts {
-	f := &filter.Facts{
-		Zone: sv.Zone, Arch: h.Arch, HVType: h.Type, HVVersion: h.Version, CPUInfo: h.CPUInfo, Stats: h.Stats, Metrics: h.Metrics,
-		Disabled: sv.Disabled, DisabledReason: sv.DisabledReason, ForcedDown: sv.ForcedDown,
-	}
+// factsOf is what a hypervisor's document tells of its host.
+func factsOf(h *nova.Hypervisor) filter.Facts {
+	f := filter.Facts{Arch: h.Arch, HVType: h.Type, HVVersion: h.Version, CPUInfo: h.CPUInfo, Stats: h.Stats, Metrics: h.Metrics}
 	for _, k := range h.Supported {
 		f.Supported = append(f.Supported, filter.Supported{Arch: k[0], HVType: k[1], Mode: k[2]})
 	}

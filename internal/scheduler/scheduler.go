@@ -5,16 +5,21 @@
 // the fault of a server that fits nowhere. Filters and weighers are lists: one file and
 // one line for a new one.
 //
+// Laws:
+//  1. A decision is that of judging and weighing every single host, though it looks at
+//     classes of equal hosts (engine.go).
+//  2. A decision may rest on what was true a moment ago. The claim that follows is judged by
+//     the database, and so is a place in a server group; who loses decides again.
+//  3. Before a server is refused, everything is read again.
+//  4. What is kept of hosts and servers can be lost at any time: it is read from the store.
+//
 // Layer 3: room; talks to seams, never to drivers.
 package scheduler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,45 +27,80 @@ import (
 
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/explain"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
+	"github.com/kilonova/kilonova/internal/scheduler/request"
 	"github.com/kilonova/kilonova/internal/scheduler/weigher"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
 // Placement is what the scheduler needs of the accounting.
 type Placement interface {
-	Refresh(ctx context.Context) error
-	Candidates(ask [nova.HostClasses]int64, refused func(nova.Candidate, int)) iter.Seq[nova.Candidate]
-	Claim(ctx context.Context, c store.Consumer, provider string, ask [nova.HostClasses]int64) error
+	// Follow reads what changed in the database.
+	Follow(ctx context.Context) error
+	Read(fn func(*placement.Index))
+	SetLabel(root string, label any)
+	Allocate(ctx context.Context, c store.Consumer, want store.Resources) error
 	Release(ctx context.Context, consumer string) error
 	Held(ctx context.Context, consumer string) (provider string, err error)
+}
+
+// Groups is what the scheduler needs of server groups.
+type Groups interface {
+	// Standing is the group of a member with the hosts of the others; nil when it has been
+	// deleted.
+	Standing(ctx context.Context, group, server string) (*filter.Group, error)
+	// Place takes a place for a member, judged by the database; what the policy forbids is
+	// nova.Conflict.
+	Place(ctx context.Context, group, server, host string) error
 }
 
 // Config is what a Scheduler needs.
 type Config struct {
 	Store     *store.Store
 	Placement Placement
+	Groups    Groups // nil: there are no groups
 	Clock     clock.Clock
 	DownAfter time.Duration // [DEFAULT] service_down_time; default 60 s
+	Driver    Driver        // default FilterScheduler
 	// SubsetSize is [filter_scheduler] host_subset_size: one of this many best hosts is
 	// taken at random; default 1.
 	SubsetSize int
+	Shuffle    bool // shuffle_best_same_weighed_hosts
+	// Attempts is [scheduler] max_attempts: a choice has one alternate less; default 3.
+	Attempts int
+	// Terse leaves names of hosts out of reports.
+	Terse bool
+	// Request says how what a server asks is read.
+	Request request.Config
 	// Refused is told how many hosts a filter, or a resource that ran short, kept out of a
 	// decision; may be nil.
 	Refused func(by string, hosts int)
 	// Filters and Weighers; nil: the default ones.
 	Filters  []filter.Filter
-	Weighers []weigher.Weighted
+	Weighers []weigher.Weigher
+	// Rand gives a number below n; nil: any.
+	Rand func(n int) int
 }
+
+// Driver is the way in which hosts are chosen.
+type Driver string
+
+// The drivers, by the names of Nova's former setting.
+const (
+	FilterScheduler  Driver = "filter_scheduler"
+	ChanceScheduler  Driver = "chance_scheduler"  // any host that lives and has room
+	CachingScheduler Driver = "caching_scheduler" // filter_scheduler on what is known; it does not look again
+)
 
 // Scheduler chooses hosts.
 type Scheduler struct {
-	cfg   Config
-	load  sync.Mutex
-	begun atomic.Int64                            // refreshes
-	spare sync.Pool                               // of *[]weigher.Option: a decision looks at every host
-	hosts atomic.Pointer[map[string]*filter.Host] // by provider id
+	cfg    Config
+	load   sync.Mutex
+	begun  atomic.Int64 // refreshes
+	engine engine
+	view   *view
 }
 
 // New makes a scheduler; Refresh fills its view of the hosts.
@@ -68,15 +108,30 @@ func New(cfg Config) *Scheduler {
 	if cfg.DownAfter == 0 {
 		cfg.DownAfter = time.Minute
 	}
-	cfg.SubsetSize = max(cfg.SubsetSize, 1)
+	if cfg.Attempts == 0 {
+		cfg.Attempts = 3
+	}
 	if cfg.Filters == nil {
 		cfg.Filters = filter.Default()
 	}
 	if cfg.Weighers == nil {
 		cfg.Weighers = weigher.Default()
 	}
+	if cfg.Rand == nil {
+		cfg.Rand = defaultRand
+	}
 	s := &Scheduler{cfg: cfg}
-	s.hosts.Store(&map[string]*filter.Host{})
+	var counting filter.Counting
+	for i := range cfg.Filters {
+		counting = counting.Or(cfg.Filters[i].Counts)
+	}
+	for i := range cfg.Weighers {
+		counting = counting.Or(cfg.Weighers[i].Counts)
+	}
+	s.engine.init(cfg.Filters, cfg.Weighers)
+	s.engine.subset, s.engine.attempts, s.engine.shuffle = max(cfg.SubsetSize, 1), cfg.Attempts, cfg.Shuffle
+	s.engine.chance, s.engine.explain, s.engine.rand = cfg.Driver == ChanceScheduler, !cfg.Terse, cfg.Rand
+	s.view = newView(cfg.Store, cfg.Weighers, counting, cfg.DownAfter, cfg.Placement.SetLabel)
 	return s
 }
 
@@ -100,50 +155,20 @@ func (s *Scheduler) refreshSince(ctx context.Context, seen int64) error {
 
 func (s *Scheduler) refresh(ctx context.Context) error {
 	s.begun.Add(1)
-	if err := s.cfg.Placement.Refresh(ctx); err != nil {
+	if err := s.cfg.Placement.Follow(ctx); err != nil {
 		return fmt.Errorf("scheduler: read the providers: %w", err)
 	}
-	return s.readHosts(ctx)
+	return s.view.refresh(ctx, s.cfg.Clock.Now())
 }
 
-func (s *Scheduler) readHosts(ctx context.Context) error {
-	hosts := map[string]*filter.Host{}
-	err := s.cfg.Store.View(ctx, func(t *store.Tx) error {
-		services, err := t.Services().All()
-		if err != nil {
-			return err
-		}
-		byHost := map[string]nova.Service{}
-		for _, sv := range services {
-			if sv.Binary == "nova-compute" {
-				byHost[sv.Host] = sv
-			}
-		}
-		hypervisors, err := t.Hypervisors().All()
-		if err != nil {
-			return err
-		}
-		for _, h := range hypervisors {
-			sv, ok := byHost[h.Host]
-			if !ok {
-				continue
-			}
-			hosts[h.ID] = &filter.Host{Facts: factsOf(&h, sv), Identity: filter.Identity{
-				Name: h.Host, Node: h.Hostname, UUID: h.ID, HostIP: h.HostIP, SeenAt: sv.SeenAt,
-			}}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("scheduler: read the hosts: %w", err)
-	}
-	s.hosts.Store(&hosts)
-	return nil
-}
+// Place is a host.
+type Place struct{ Host, Node, Zone string }
 
 // Choice is where a server goes.
 type Choice struct {
 	Host, Node, Zone string
+	// Alternates are the next best hosts, on which nothing is claimed.
+	Alternates []Place
 	// Why tells why the other hosts were refused. It is there also when no host will do; nil
 	// where nothing was decided, as the server holds a host already.
 	Why *explain.Report
@@ -156,45 +181,135 @@ const claimTries = 20
 // repeated: a server that holds an allocation keeps it. Hosts named in not are left out.
 // When no host will do it gives nova.Invalid with the reason of each.
 func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Choice, error) {
-	spec := SpecOf(v)
-	spec.Tried, spec.Now, spec.DownAfter = not, s.cfg.Clock.Now(), s.cfg.DownAfter
-	want := ask(v.Flavor)
-	refreshed, begun := false, s.begun.Load()
+	refreshed, begun := s.cfg.Driver == CachingScheduler, s.begun.Load()
 	for range claimTries {
-		best, ok, why := s.choose(spec, want)
-		if !ok && refreshed {
-			// The room that it lacks may be what it holds already.
-			if at, err := s.held(ctx, v.ID); err != nil || at.Host != "" {
-				return at, err
-			}
-			why.Sort()
-			return Choice{Why: why}, noValidHost(why)
-		}
-		if !ok {
+		picks, why, err := s.decide(ctx, v, not)
+		refused := err == nil && len(picks) == 0 || nova.KindOf(err) == nova.Invalid
+		switch {
+		case err != nil && !refused:
+			return Choice{}, err
+		case refused && !refreshed:
 			// What we know may be old: look again before saying no.
 			refreshed = true
 			if err := s.refreshSince(ctx, begun); err != nil {
 				return Choice{}, err
 			}
 			continue
+		case refused:
+			// The room that it lacks may be what it holds already.
+			if at, herr := s.held(ctx, v.ID); herr != nil || at.Host != "" {
+				return at, herr
+			}
+			if err == nil {
+				err = noValidHost(why)
+			}
+			return Choice{Why: why}, err
 		}
-		err := s.cfg.Placement.Claim(ctx, store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID},
-			best.C.ProviderID, want)
-		switch {
-		case errors.Is(err, store.ErrHeld):
+		err = s.take(ctx, v, picks[0])
+		if errors.Is(err, store.ErrHeld) {
 			at, err := s.held(ctx, v.ID)
 			if err != nil || at.Host != "" {
 				return at, err
 			}
 			continue // it was released since
-		case nova.IsConflict(err):
+		}
+		if nova.IsConflict(err) {
 			continue
 		}
-		why.Host = best.Name
-		why.Sort()
-		return Choice{best.Name, best.Node, best.Zone, why}, err
+		if err != nil {
+			return Choice{}, err
+		}
+		return s.chosen(v, picks, why), nil
 	}
 	return Choice{}, nova.Errorf(nova.Unavailable, "server %s: lost %d claims to others", v.ID, claimTries)
+}
+
+// decide chooses hosts for the server from what is known now.
+func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (picks []pick, why *explain.Report, err error) {
+	now := s.cfg.Clock.Now()
+	s.view.silence(now)
+	r, err := s.request(ctx, v, not)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Spec.Now, r.Spec.DownAfter = now, s.cfg.DownAfter
+	for i := range s.cfg.Filters {
+		if f := &s.cfg.Filters[i]; f.Prepare != nil {
+			if err := f.Prepare(ctx, &r.Spec, s.view.nodeNames); err != nil {
+				return nil, nil, fmt.Errorf("scheduler: %s: %w", f.Name, err)
+			}
+		}
+	}
+	s.cfg.Placement.Read(func(ix *placement.Index) { picks, why, err = s.engine.decide(ix, s.view, r) })
+	why.Asked = v.Flavor.Resources()
+	why.Sort()
+	if s.cfg.Refused != nil {
+		for _, x := range why.Refused {
+			s.cfg.Refused(x.By, x.Hosts)
+		}
+	}
+	return picks, why, err
+}
+
+// request reads what the server asks.
+func (s *Scheduler) request(ctx context.Context, v *nova.Server, not []string) (*request.Request, error) {
+	in := &request.Input{Server: v, VolumeBacked: v.ImageID == "", Aggregates: s.view.aggregatesNow(), Nodes: s.view.nodesOf(v), Tried: not}
+	if v.GroupID != "" && s.cfg.Groups != nil {
+		g, err := s.cfg.Groups.Standing(ctx, v.GroupID, v.ID)
+		if err != nil {
+			return nil, err
+		}
+		in.Group = g
+	}
+	r, err := request.Of(&s.cfg.Request, in)
+	if err != nil {
+		return nil, err
+	}
+	r.Spec.Where, err = s.where(ctx, v)
+	return r, err
+}
+
+// where finds the hosts of the servers that the hints name.
+func (s *Scheduler) where(ctx context.Context, v *nova.Server) (map[string]string, error) {
+	ids := slices.Concat(v.Hints["same_host"], v.Hints["different_host"])
+	if len(ids) == 0 {
+		return map[string]string{v.ID: v.Host}, nil
+	}
+	var out map[string]string
+	err := s.cfg.Store.View(ctx, func(t *store.Tx) (err error) {
+		out, err = t.Servers().HostsOf(ids)
+		return err
+	})
+	if err == nil {
+		out[v.ID] = v.Host
+	}
+	return out, err
+}
+
+// take takes the place in the server's group, and then the resources.
+func (s *Scheduler) take(ctx context.Context, v *nova.Server, p pick) error {
+	if v.GroupID != "" && s.cfg.Groups != nil {
+		if err := s.cfg.Groups.Place(ctx, v.GroupID, v.ID, p.host.Name); err != nil {
+			return err
+		}
+	}
+	return s.cfg.Placement.Allocate(ctx, store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID}, p.way.Resources())
+}
+
+// chosen is the answer of a decision whose first host was claimed.
+func (s *Scheduler) chosen(v *nova.Server, picks []pick, why *explain.Report) Choice {
+	s.view.placed(v, picks[0].host)
+	at := Choice{Why: why}
+	for i, p := range picks {
+		here := Place{p.host.Name, p.host.Node, p.zone}
+		if i == 0 {
+			at.Host, at.Node, at.Zone = here.Host, here.Node, here.Zone
+			why.Host = here.Host
+			continue
+		}
+		at.Alternates = append(at.Alternates, here)
+	}
+	return at
 }
 
 // held answers the host of a claim that was made before, by a process that died since; no
@@ -205,119 +320,35 @@ func (s *Scheduler) held(ctx context.Context, serverID string) (Choice, error) {
 	if err != nil || provider == "" {
 		return Choice{}, err
 	}
-	h := (*s.hosts.Load())[provider]
-	if h == nil {
+	at, ok := s.placeOf(provider)
+	if !ok {
 		if err := s.refreshSince(ctx, begun); err != nil {
 			return Choice{}, err
 		}
-		h = (*s.hosts.Load())[provider]
+		at, ok = s.placeOf(provider)
 	}
-	if h == nil {
+	if !ok {
 		return Choice{}, nova.Errorf(nova.Unavailable, "server %s: its claim is on provider %s, which is not known yet", serverID, provider)
 	}
-	return Choice{Host: h.Name, Node: h.Node, Zone: h.Zone}, nil
+	return at, nil
+}
+
+// placeOf is the host of a provider, which may be below the host's own.
+func (s *Scheduler) placeOf(provider string) (at Choice, ok bool) {
+	s.cfg.Placement.Read(func(ix *placement.Index) {
+		c, root := ix.ClassOf(provider), ix.RootOf(provider)
+		if c == nil {
+			return
+		}
+		lb, labelled := c.Label.(label)
+		if h := s.view.Host(root.ID); h != nil && labelled {
+			at, ok = Choice{Host: h.Name, Node: h.Node, Zone: lb.facts.Zone}, true
+		}
+	})
+	return at, ok
 }
 
 // Release gives back what Claim allocated.
 func (s *Scheduler) Release(ctx context.Context, serverID string) error {
 	return s.cfg.Placement.Release(ctx, serverID)
-}
-
-func ask(f nova.Flavor) (out [nova.HostClasses]int64) {
-	r := f.Resources()
-	for i, name := range nova.ClassNames {
-		out[i] = r[name]
-	}
-	return out
-}
-
-// choose answers the best host, or why there is none.
-func (s *Scheduler) choose(spec *filter.Spec, want [nova.HostClasses]int64) (weigher.Option, bool, *explain.Report) {
-	hosts := *s.hosts.Load()
-	why := &explain.Report{Decided: spec.Now, Attempt: len(spec.Tried) + 1, Asked: spec.Flavor.Resources()}
-	lacking := func(c nova.Candidate, class int) {
-		if h := hosts[c.ProviderID]; h != nil {
-			why.Hosts++
-			if !why.Again(nova.ClassNames[class], 1, h.Name) {
-				why.Refuse(lack(&c, class, want[class]), 1, h.Name)
-			}
-		}
-	}
-	buf, _ := s.spare.Get().(*[]weigher.Option)
-	if buf == nil {
-		buf = &[]weigher.Option{}
-	}
-	pass := (*buf)[:0]
-	for c := range s.cfg.Placement.Candidates(want, lacking) {
-		h := hosts[c.ProviderID]
-		if h == nil {
-			continue
-		}
-		why.Hosts++
-		if name, no, ok := s.pass(h, spec); !ok {
-			if !why.Again(name, 1, h.Name) {
-				why.Refuse(missOf(name, no), 1, h.Name)
-			}
-			continue
-		}
-		pass = append(pass, weigher.Option{Host: h, C: c})
-	}
-	defer func() { *buf = pass; s.spare.Put(buf) }()
-	if s.cfg.Refused != nil {
-		for _, x := range why.Refused {
-			s.cfg.Refused(x.By, x.Hosts)
-		}
-	}
-	why.Passed = len(pass)
-	if len(pass) == 0 {
-		return weigher.Option{}, false, why
-	}
-	weigher.Weigh(s.cfg.Weighers, pass)
-	n := min(s.cfg.SubsetSize, len(pass))
-	if n == 1 {
-		return pass[best(pass)], true, why
-	}
-	slices.SortFunc(pass, func(a, b weigher.Option) int { return cmp.Compare(b.Weight, a.Weight) })
-	return pass[rand.IntN(n)], true, why
-}
-
-// lack says in numbers why a class does not suffice.
-func lack(c *nova.Candidate, class int, asked int64) explain.Miss {
-	m := explain.Miss{By: nova.ClassNames[class], Resource: true, Asked: float64(asked)}
-	free := c.Free(class)
-	m.Free, m.Reason = float64(free), fmt.Sprintf("%d free, %d asked", free, asked)
-	if free >= asked {
-		m.Free, m.Reason = float64(c.Most[class]), fmt.Sprintf("one server may have %d, %d asked", c.Most[class], asked)
-	}
-	return m
-}
-
-// best is the index of the heaviest; the first of equals.
-func best(pass []weigher.Option) int {
-	top := 0
-	for i := range pass {
-		if pass[i].Weight > pass[top].Weight {
-			top = i
-		}
-	}
-	return top
-}
-
-func (s *Scheduler) pass(h *filter.Host, spec *filter.Spec) (name string, why filter.Why, ok bool) {
-	if name, why, ok := standing(&h.Identity, h.Facts, spec); !ok {
-		return name, why, false
-	}
-	if spec.Forced() {
-		return "", filter.Why{}, true
-	}
-	for i := range s.cfg.Filters {
-		if f := &s.cfg.Filters[i]; f.Level(spec) > filter.Nothing {
-			x := *h
-			x.Silent = spec.Now.Sub(h.SeenAt) > spec.DownAfter
-			if why, ok := f.Pass(&x, spec); !ok {
-				return f.Name, why, false
-			}
-		}
-	}
-	return "", filter.Why{}, true
 }

@@ -1,0 +1,114 @@
+package store
+
+import (
+	"time"
+
+	"github.com/kilonova/kilonova/internal/nova"
+)
+
+// Beats calls fn with the document and last sign of life of every service of a binary,
+// without decoding any.
+func (q Services) Beats(binary string, fn func(id, host, text string, seen time.Time) error) error {
+	return q.t.Each("SELECT id, host, doc, seen_at FROM services WHERE binary_name=?", []any{binary}, func(scan func(...any) error) error {
+		var id, host, text string
+		var seen int64
+		if err := scan(&id, &host, &text, &seen); err != nil {
+			return err
+		}
+		return fn(id, host, text, fromMicros(seen))
+	})
+}
+
+// DecodeService reads a service's document.
+func DecodeService(id, text string) (nova.Service, error) { return decode[nova.Service](text, "service", id) }
+
+// Newest is how many hypervisors there are, and the number of the newest.
+func (q Hypervisors) Newest() (count, num int64, err error) {
+	err = q.t.Row("SELECT COUNT(*), COALESCE(MAX(num), 0) FROM hypervisors", nil, &count, &num)
+	return count, num, err
+}
+
+// Documents calls fn with the documents of the hypervisors behind a number, without decoding
+// any.
+func (q Hypervisors) Documents(after int64, fn func(id, text string) error) error {
+	return q.t.Each("SELECT id, doc FROM hypervisors WHERE num>?", []any{after}, func(scan func(...any) error) error {
+		var id, text string
+		if err := scan(&id, &text); err != nil {
+			return err
+		}
+		return fn(id, text)
+	})
+}
+
+// DecodeHypervisor reads a hypervisor's document.
+func DecodeHypervisor(id, text string) (nova.Hypervisor, error) {
+	return decode[nova.Hypervisor](text, "hypervisor", id)
+}
+
+// Changed reads the servers that changed at a time or later, deleted ones too, but for those
+// that the caller knows by their generation.
+func (q Servers) Changed(since time.Time, known func(id string, gen int64) bool) ([]*nova.Server, error) {
+	var ids []string
+	err := q.t.Each("SELECT id, gen FROM servers WHERE updated_at>=?", []any{micros(since)}, func(scan func(...any) error) error {
+		var id string
+		var gen int64
+		err := scan(&id, &gen)
+		if err == nil && !known(id, gen) {
+			ids = append(ids, id)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*nova.Server, 0, len(ids))
+	return out, q.fill(ids, func(s *nova.Server) { out = append(out, s) })
+}
+
+// HostsOf answers on which host each of the servers is; those on none are left out.
+func (q Servers) HostsOf(ids []string) (map[string]string, error) {
+	out := map[string]string{}
+	err := inLists(ids, func(marks string, args []any) error {
+		return q.t.Each("SELECT id, host FROM servers WHERE deleted=0 AND host<>'' AND id IN ("+marks+")", args, func(scan func(...any) error) error {
+			var id, host string
+			err := scan(&id, &host)
+			out[id] = host
+			return err
+		})
+	})
+	return out, err
+}
+
+// BuildFailures counts the builds that failed on each host since the last that did not.
+type BuildFailures struct{ *Tx }
+
+// BuildFailures are the failed builds of a cell.
+func (t *Tx) BuildFailures() BuildFailures { return BuildFailures{t} }
+
+// Add notes that the build of a server failed on a host. Noted again it counts once.
+func (q BuildFailures) Add(host, serverID string) error {
+	_, err := q.t.Exec("DELETE FROM build_failures WHERE host=? AND server_id=?", host, serverID)
+	if err == nil {
+		_, err = q.t.Exec("INSERT INTO build_failures(host, server_id) VALUES(?,?)", host, serverID)
+	}
+	return err
+}
+
+// Clear notes that a build went well.
+func (q BuildFailures) Clear(host string) error {
+	_, err := q.t.Exec("DELETE FROM build_failures WHERE host=?", host)
+	return err
+}
+
+// All counts them, by host.
+func (q BuildFailures) All() (map[string]int, error) {
+	out := map[string]int{}
+	err := q.t.Each("SELECT host, COUNT(*) FROM build_failures GROUP BY host", nil, func(scan func(...any) error) error {
+		var host string
+		var n int
+		err := scan(&host, &n)
+		out[host] = n
+		return err
+	})
+	return out, err
+}
