@@ -383,7 +383,7 @@ func (d *decision) fitting(t *placement.Table) iter.Seq[*placement.Class] {
 	}
 	return func(yield func(*placement.Class) bool) {
 		for row := range t.Len() {
-			if c := t.Class(row); d.fits(c) && !yield(c) {
+			if c := t.At(row); d.fits(c) && !yield(c) {
 				return
 			}
 		}

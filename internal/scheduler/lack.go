@@ -91,7 +91,7 @@ func (d *decision) lacking(t *placement.Table, from, to int) {
 		needs[i].hosts, needs[i].row = 0, -1
 	}
 	for row := from; row < to; row++ {
-		c := t.Class(row)
+		c := t.At(row)
 		n := c.Len() - len(d.single[c])
 		if n <= 0 {
 			continue
@@ -103,7 +103,7 @@ func (d *decision) lacking(t *placement.Table, from, to int) {
 	}
 	for i := range needs {
 		if x := &needs[i]; x.hosts > 0 {
-			d.note(x.class, filter.Why{Text: "{free} free, {asked} asked", Asked: float64(x.n), Free: float64(x.free), Resource: true}, x.hosts, t.Class(x.row), nil)
+			d.note(x.class, filter.Why{Text: "{free} free, {asked} asked", Asked: float64(x.n), Free: float64(x.free), Resource: true}, x.hosts, t.At(x.row), nil)
 		}
 	}
 }

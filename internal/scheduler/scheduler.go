@@ -262,6 +262,9 @@ func (s *Scheduler) request(ctx context.Context, v *nova.Server, not []string) (
 		in.Group = g
 	}
 	r, err := request.Of(&s.cfg.Request, in)
+	if nova.KindOf(err) == nova.Invalid && err != nil {
+		return nil, nova.Errorf(nova.Invalid, "%s%s", explain.NoHost, err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,9 @@ func (q Services) Beats(binary string, fn func(id, host, text string, seen time.
 }
 
 // DecodeService reads a service's document.
-func DecodeService(id, text string) (nova.Service, error) { return decode[nova.Service](text, "service", id) }
+func DecodeService(id, text string) (nova.Service, error) {
+	return decode[nova.Service](text, "service", id)
+}
 
 // Newest is how many hypervisors there are, and the number of the newest.
 func (q Hypervisors) Newest() (count, num int64, err error) {

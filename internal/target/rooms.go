@@ -17,6 +17,7 @@ import (
 	"github.com/kilonova/kilonova/internal/reconcile"
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/server"
+	"github.com/kilonova/kilonova/internal/servergroup"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -38,13 +39,12 @@ type Settings struct {
 	Guests   edge.Settings
 	Upkeep   UpkeepSettings
 	Offer    conductor.Offer
+	Schedule scheduler.Settings
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
 	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`
 
 	StopTimeout time.Duration `conf:"DEFAULT.shutdown_timeout" default:"60" help:"How long a guest may take to shut down cleanly."`
-	MaxAttempts int           `conf:"scheduler.max_attempts" default:"3" min:"1" help:"On how many hosts the build of a server is tried."`
-	SubsetSize  int           `conf:"filter_scheduler.host_subset_size" default:"1" min:"1" help:"One of this many best hosts is chosen at random."`
 	ConfigDrive string        `conf:"DEFAULT.config_drive_format" default:"iso9660" choices:"iso9660,vfat" help:"Format of config drives."`
 }
 
@@ -54,17 +54,16 @@ func startPlacement(ctx context.Context, c *Cloud) error {
 	return c.placement.Follow(ctx)
 }
 
-// refreshEvery is how old the scheduler's view of hosts may be. It looks again before it
-// says that no host is valid.
-const refreshEvery = 2 * time.Second
-
 func startScheduler(ctx context.Context, c *Cloud) error {
-	c.scheduler = scheduler.New(scheduler.Config{
-		Store: c.store, Placement: c.placement, Clock: c.opt.Clock,
-		DownAfter: time.Duration(c.opt.Settings.API.DownAfter) * time.Second, SubsetSize: c.opt.Settings.SubsetSize,
-		Refused: c.metrics.refused,
-	})
-	c.loop(reconcile.Task{Name: "scheduler refresh", Every: refreshEvery, Do: done(c.scheduler.Refresh)})
+	cfg, err := c.opt.Settings.Schedule.Config(c.opt.Settings.API.DefaultZone)
+	if err != nil {
+		return err
+	}
+	cfg.Store, cfg.Placement, cfg.Clock, cfg.Refused = c.store, c.placement, c.opt.Clock, c.metrics.refused
+	cfg.Groups = groups{servergroup.New(c.store, c.opt.Settings.Limits.ServerGroups)}
+	cfg.DownAfter = time.Duration(c.opt.Settings.API.DownAfter) * time.Second
+	c.scheduler = scheduler.New(cfg)
+	c.loop(reconcile.Task{Name: "scheduler refresh", Every: cfg.Driver.Every(), Do: done(c.scheduler.Refresh)})
 	return c.scheduler.Refresh(ctx)
 }
 
@@ -74,7 +73,7 @@ func startConductor(ctx context.Context, c *Cloud) error {
 		Store: c.store, Clock: c.opt.Clock, Log: c.opt.Log, Scheduler: c.scheduler, Accounts: c.placement, Ports: c.neutron,
 		WakeHost: func(host string) { c.bus.Wake(computeTopic, host) },
 		Rested:   c.metrics.rested,
-		Owner:    c.state.secrets.Node, Zone: s.API.DefaultZone, MaxAttempts: s.MaxAttempts, StopTimeout: s.StopTimeout,
+		Owner:    c.state.secrets.Node, Zone: s.API.DefaultZone, MaxAttempts: s.Schedule.Attempts, StopTimeout: s.StopTimeout,
 		DownAfter: time.Duration(s.API.DownAfter) * time.Second,
 		Offer:     s.Offer,
 	})
