@@ -15,7 +15,7 @@ func numaTopology(o *Options) (Filter, error) {
 }
 
 func fits(h *Host, a *own.Ask, pack bool) (Why, bool) {
-	_, no := h.Things.Fit(a, own.Limits{CPURatio: h.Ratios[nova.VCPU], RAMRatio: h.Ratios[nova.MemoryMB], Pack: pack})
+	_, no := h.Things.Fit(a, own.Limits{CPURatio: h.Ratio[nova.VCPU], RAMRatio: h.Ratio[nova.MemoryMB], Pack: pack})
 	if no != nil {
 		return Why{Text: no.Why, Asked: float64(no.Asked), Free: float64(no.Free)}, false
 	}
