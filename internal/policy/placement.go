@@ -5,15 +5,20 @@ import "slices"
 // Placement is the rules of the Placement API with their defaults: a fresh list each time.
 func Placement() []Rule { return slices.Clone(placementRules) }
 
+// oldPlacement is what Placement asked for before it knew services and readers.
+var oldPlacement = &Deprecated{"rule:admin_api", "role:admin", "Wallaby"}
+
 var placementRules = []Rule{
 	{Name: "admin_api", Check: "role:admin", Description: "Administrators.", Scopes: project},
-	{Name: "service_api", Check: "role:service", Description: "Other services.", Scopes: project},
+	{Name: "service_api", Check: "role:service", Description: "Other services.", Scopes: project,
+		Deprecated: oldPlacement},
 	{Name: "admin_or_service_api", Check: "role:admin or role:service",
-		Description: "Administrators and other services.", Scopes: project},
+		Description: "Administrators and other services.", Scopes: project, Deprecated: oldPlacement},
 	{Name: "project_reader_api", Check: "role:reader and project_id:%(project_id)s",
-		Description: "A reader of the project that is acted upon."},
+		Description: "A reader of the project that is acted upon.", Deprecated: oldPlacement},
 	{Name: "admin_or_project_reader_or_service_api", Check: "role:admin or rule:project_reader_api or role:service",
-		Description: "Administrators, other services, and readers of the project.", Scopes: project},
+		Description: "Administrators, other services, and readers of the project.", Scopes: project,
+		Deprecated: oldPlacement},
 	{Name: "placement:resource_providers:list", Check: "rule:admin_or_service_api",
 		Description: "For services and administrators.",
 		Scopes:      project, Operations: []string{"GET /resource_providers"}},

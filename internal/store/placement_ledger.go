@@ -240,19 +240,3 @@ func (q Placement) ChangeInventories(provider string, generation int64, change f
 	}
 	return now + 1, err
 }
-
-// CustomClasses answers which of these classes there are among those that were made by
-// users, and keeps them from being deleted until the transaction ends.
-func (q Placement) CustomClasses(names []string) (map[string]bool, error) {
-	out := map[string]bool{}
-	err := inLists(names, func(marks string, args []any) error {
-		return q.t.Each("SELECT name FROM resource_classes WHERE name IN ("+marks+") ORDER BY name"+locking[q.t.Dialect()], args,
-			func(scan func(...any) error) error {
-				var name string
-				err := scan(&name)
-				out[name] = true
-				return err
-			})
-	})
-	return out, err
-}

@@ -226,7 +226,6 @@ func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now tim
 		for _, r := range []store.Resources{{"1": {"A": 1}}, {"1": {"A": 1}}, nil} {
 			must(t.Placement().SetHoldings([]store.Holding{{Consumer: store.Consumer{ID: "h"}, Resources: r}}))
 		}
-		must(lost(t.Placement().CustomClasses([]string{"A"})))
 		must(t.Placement().InsertProvider(store.Provider{ID: "2", Name: "2", ParentID: "1"}))
 		must(t.Placement().Reshape(map[string]store.Reshaped{"2": {}}, nil))
 		must(t.Placement().Touch(map[string]int64{"2": 1}))

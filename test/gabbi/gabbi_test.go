@@ -102,12 +102,23 @@ type result struct {
 
 var fixtureLine = regexp.MustCompile(`(?m)^fixtures:\n(?:\s*#.*\n|\s*\n)*\s+- (\w+)`)
 
+// either is a pattern of two wordings, of an old and of a new validator. The gabbi-run of
+// Debian 12 knows no patterns there; it is given the new wording, which is ours.
+var either = regexp.MustCompile(`(?m)^(\s+- )"/\([^()]*\)\|\(([^()]*)\)/"$`)
+
 // runFile starts a Placement with what the file's fixture says, and runs the file.
 func runFile(t *testing.T, db *sqldb.DB, file string) (r result) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if either.Match(text) {
+		text = either.ReplaceAll(text, []byte(`$1"$2"`))
+		file = filepath.Join(t.TempDir(), filepath.Base(file))
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	fixture := "APIFixture"
 	if m := fixtureLine.FindSubmatch(text); m != nil {

@@ -91,7 +91,7 @@ func (n *node) is(traits ...string) *node {
 
 // holds allocates to a new consumer, known to the file as env.
 func (w *world) holds(env, project, user string, n *node, resources map[string]int64) {
-	c := store.Consumer{ID: uuid.NewString(), ProjectID: project, UserID: user}
+	c := store.Consumer{ID: uuid.NewString(), ProjectID: project, UserID: user, Type: store.UnknownType}
 	if env != "" {
 		w.env[env] = c.ID
 	}

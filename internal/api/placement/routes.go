@@ -12,5 +12,8 @@ func (a *API) Routes() []Route {
 		a.providerTraitRoutes(),
 		a.resourceClassRoutes(),
 		a.candidateRoutes(),
+		a.inventoryRoutes(),
+		a.allocationRoutes(),
+		a.usageRoutes(),
 	)
 }
