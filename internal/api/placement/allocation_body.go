@@ -20,9 +20,9 @@ func limit(n float64) *float64 { return &n }
 
 // Parts of the bodies.
 var (
-	anInteger = &schema.Schema{Types: []string{"integer"}}
-	ownerID   = &schema.Schema{Types: []string{"string"}, MinLength: 1, MaxLength: 255}
-	resources = &schema.Schema{
+	anInteger       = &schema.Schema{Types: []string{"integer"}}
+	ownerID         = &schema.Schema{Types: []string{"string"}, MinLength: 1, MaxLength: 255}
+	resourceAmounts = &schema.Schema{
 		Types: []string{"object"}, MinProperties: 1,
 		Patterns: []schema.Pattern{{Key: className, Is: &schema.Schema{Types: []string{"integer"}, Min: limit(1)}}},
 	}
@@ -46,7 +46,7 @@ var allocationList = &schema.Schema{
 				Types: []string{"object"}, Required: []string{"uuid"},
 				Properties: []schema.Property{{Name: "uuid", Is: &schema.Schema{Types: []string{"string"}, UUID: true}}},
 			}},
-			{Name: "resources", Is: resources},
+			{Name: "resources", Is: resourceAmounts},
 		},
 	},
 }
@@ -57,7 +57,7 @@ func allocationMap(least int) *schema.Schema {
 		Types: []string{"object"}, MinProperties: least,
 		Patterns: []schema.Pattern{{Key: uuidKey, Is: &schema.Schema{
 			Types: []string{"object"}, Required: []string{"resources"},
-			Properties: []schema.Property{{Name: "generation", Is: anInteger}, {Name: "resources", Is: resources}},
+			Properties: []schema.Property{{Name: "generation", Is: anInteger}, {Name: "resources", Is: resourceAmounts}},
 		}}},
 	}
 }
