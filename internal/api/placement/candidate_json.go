@@ -2,7 +2,9 @@ package placement
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kilonova/kilonova/internal/placement"
 )
@@ -197,7 +199,10 @@ func (e *answerJSON) node(s *placement.Shape, node int) (n nodeJSON) {
 		return n
 	}
 	n.tail = append(n.tail, `,"traits":[`...)
-	for i, trait := range s.Nodes[node].Traits {
+	// The standard traits come before the custom ones, as everywhere in the original.
+	traits := slices.Clone(s.Nodes[node].Traits)
+	slices.SortStableFunc(traits, func(x, y string) int { return custom(x) - custom(y) })
+	for i, trait := range traits {
 		if i > 0 {
 			n.tail = append(n.tail, ',')
 		}
@@ -205,4 +210,11 @@ func (e *answerJSON) node(s *placement.Shape, node int) (n nodeJSON) {
 	}
 	n.tail = append(n.tail, ']')
 	return n
+}
+
+func custom(trait string) int {
+	if strings.HasPrefix(trait, "CUSTOM_") {
+		return 1
+	}
+	return 0
 }

@@ -1,6 +1,8 @@
 package placement
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -111,9 +113,14 @@ func (q *Request) writeFault(status int, code placement.Code, detail string) {
 			status, f.Title, status, f.Title, html.EscapeString(f.Detail))
 		return
 	}
-	if err := httpd.WriteJSON(q.W, status, struct {
+	// Sentences are shown as they are: ">=" is no HTML here.
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(struct {
 		Errors []faultView `json:"errors"`
 	}{[]faultView{f}}); err != nil {
 		q.API.cfg.Log.Error("write an error", "error", err)
 	}
+	httpd.WriteBytes(q.W, status, b.Bytes())
 }
