@@ -500,6 +500,34 @@ part_hosts() {
 	ok '.*maxTotalInstances 10.*' limits show --absolute -f value
 }
 
+part_groups() {
+	as demo
+	value 'apart; anti-affinity' name,policy --os-compute-api-version 2.64 server group create --policy anti-affinity --rule max_server_per_host=1 apart
+	value "\\{'max_server_per_host': 1\\}" rules --os-compute-api-version 2.64 server group show apart
+	value "together; .*affinity.*" name,policy --os-compute-api-version 2.64 server group create --policy affinity together
+	value "$uuid" id server group show together
+	keep GROUP
+	value 'soft; soft-affinity' name,policy --os-compute-api-version 2.64 server group create --policy soft-affinity soft
+	value 'apart; soft; together' Name server group list --sort-column Name
+	value 'apart anti-affinity; soft soft-affinity; together affinity' Name,Policy --os-compute-api-version 2.64 server group list --sort-column Name
+	no '2.15 or greater' --os-compute-api-version 2.14 server group create --policy soft-affinity old
+	no 'Only anti-affinity policy supports rules' --os-compute-api-version 2.64 server group create --policy affinity --rule max_server_per_host=2 wrong
+	value 'ACTIVE' status server create --wait --flavor m1.nano --image prepared --network private --hint group="$GROUP" first
+	value 'ACTIVE' status server create --wait --flavor m1.nano --image prepared --network private --hint group="$GROUP" second
+	value "$uuid" id server show first
+	keep FIRST
+	ok ".*$FIRST.*" server group show together -f value -c members
+	ok ".*$GROUP.*" --os-compute-api-version 2.71 server show first -f value -c server_groups
+	no 'Instance group .* could not be found|400' server create --flavor m1.nano --image prepared --network private --hint group=00000000-0000-0000-0000-000000000000 lost
+	as admin
+	value '.*together.*' Name server group list --all-projects
+	as demo
+	ok '' server delete --wait first second
+	value '\[\]' members server group show together
+	ok '' server group delete together apart soft
+	value '' Name server group list
+}
+
 part_versions() {
 	local v
 	as demo
@@ -568,7 +596,6 @@ part_not_built() {
 	no 'No Port found' server add port still nothing
 	no 'endpoint for block-storage' server add volume still nothing
 	no '404' server remove network still private
-	no '404' server group list
 	no '404' server migration list
 	no '404' usage show
 	no '404' quota show
@@ -693,7 +720,7 @@ page() { # parts...
 	done
 }
 
-parts=(identity image network lifecycle lists flavors keypairs hosts versions strangers not_built nova)
+parts=(identity image network lifecycle lists flavors keypairs hosts groups versions strangers not_built nova)
 [ -z "${CLIENTS_PARTS:-}" ] || read -ra parts <<<"$CLIENTS_PARTS"
 all "${parts[@]}"
 if grep -qE 'panic|level=ERROR' "$dir/log"; then

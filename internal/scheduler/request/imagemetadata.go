@@ -1,6 +1,10 @@
 package request
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/placement"
+)
 
 // imageTraits are the families of traits that image properties name members of.
 var imageTraits = []struct{ property, prefix string }{
@@ -22,11 +26,11 @@ func transformImageMetadata(d *draft) error {
 		if value == "" {
 			continue
 		}
-		name := strings.ToUpper(strings.ReplaceAll(value, "-", "_"))
-		if !hasTrait(x.prefix, name) {
+		trait := x.prefix + strings.ToUpper(strings.ReplaceAll(value, "-", "_"))
+		if !placement.IsStandardTrait(trait) {
 			return nil
 		}
-		traits = append(traits, x.prefix+name)
+		traits = append(traits, trait)
 	}
 	d.rootRequired.add(traits...)
 	return nil

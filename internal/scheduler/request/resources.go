@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/numa"
 )
 
@@ -78,7 +79,7 @@ func (d *draft) extraSpecs(specs map[string]string) {
 			d.at(suffix).required.add(name)
 		case m[1] == "trait" && val == "forbidden":
 			d.at(suffix).forbidden.add(name)
-		case m[1] == "resources" && isClass(name):
+		case m[1] == "resources" && (strings.HasPrefix(name, "CUSTOM_") || placement.IsStandardClass(name)):
 			if n, err := strconv.ParseInt(val, 10, 32); err == nil && n >= 0 {
 				d.at(suffix).resources[name] = n
 			}
