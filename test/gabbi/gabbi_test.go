@@ -24,6 +24,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,22 +68,29 @@ func TestThePlacementOfTheOriginalsTests(t *testing.T) {
 	if only := strings.Fields(os.Getenv("DATABASES")); len(only) > 0 {
 		databases = only
 	}
+	var mu sync.Mutex
 	var passed, failed, skipped int
-	for _, database := range databases {
-		db := dbtest.Open(t, dbtest.URL(t, database))
-		if err := store.New(db, clock.Real{}).Migrate(t.Context()); err != nil {
-			t.Fatal(err)
+	t.Run("on", func(t *testing.T) {
+		for _, database := range databases {
+			t.Run(database, func(t *testing.T) {
+				t.Parallel()
+				db := dbtest.Open(t, dbtest.URL(t, database))
+				if err := store.New(db, clock.Real{}).Migrate(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				for _, file := range files {
+					r := runFile(t, db, file)
+					mu.Lock()
+					passed, skipped, failed = passed+r.passed, skipped+r.skipped, failed+len(r.failed)
+					for _, line := range r.failed {
+						fmt.Printf("%s: %s\n", database, line)
+					}
+					mu.Unlock()
+				}
+				fmt.Printf("%s: %d files\n", database, len(files))
+			})
 		}
-		for _, file := range files {
-			r := runFile(t, db, file)
-			passed, skipped = passed+r.passed, skipped+r.skipped
-			for _, line := range r.failed {
-				failed++
-				fmt.Printf("%s: %s\n", database, line)
-			}
-		}
-		fmt.Printf("%s: %d files\n", database, len(files))
-	}
+	})
 	for test, why := range beyond {
 		fmt.Printf("left out: %s: %s\n", test, why)
 	}

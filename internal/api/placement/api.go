@@ -13,9 +13,9 @@
 // Versions are minor numbers ("19-", "-7", "8-11"); several lines may share a method and path. Outside of its versions a path is 404, or what Else says. A
 // rule that is asked about somebody else's project is left empty, and asked with q.PolicyOn.
 //
-// Bodies and queries are read by the tags of package microversion, which speaks the same
-// jsonschema that Placement's clients know; it counts from 1, so 1.0 is read as 1.1, from
-// which no body or query differs. Answers are small and written by hand, q.V deciding.
+// Bodies and queries are judged by package schema, in the sentences that Placement's clients
+// know, and then read by hand; answers are small and written by hand, q.V deciding. The tags of
+// package microversion, which the Compute API goes by, are Nova's words and count from 2.1.
 //
 // Layer 4: edge; HTTP outside, rooms inside.
 package placement

@@ -4,9 +4,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/kilonova/kilonova/internal/api/microversion"
-	"github.com/kilonova/kilonova/internal/nova"
-	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -40,39 +37,24 @@ func (a *API) listAggregates(q *Request) error {
 	return q.replyAggregates(p)
 }
 
-// putAggregates is a bare list before 1.19, and an object with a generation since.
-type putAggregates struct {
-	Aggregates []string `json:"aggregates" req:"1" format:"uuid" unique:"1" strict:"1"`
-	Generation int64    `json:"resource_provider_generation" req:"1" strict:"1"`
-}
-
-type aggregateList []string
-
-// DecodeMV reads the list.
-func (l *aggregateList) DecodeMV(v microversion.V, raw []byte) error {
-	return microversion.Value(v, raw, (*[]string)(l), `format:"uuid" unique:"1" strict:"1"`)
-}
-
+// putAggregates takes a bare list before 1.19, and an object with a generation since.
 func (a *API) putAggregates(q *Request) error {
 	now, err := a.room.ShowProvider(q.R.Context(), q.Var("uuid"))
 	if err != nil {
 		return err
 	}
-	generation := store.AnyGeneration
-	var list aggregateList
-	if q.V < 19 {
-		err = q.Decode(&list)
-	} else {
-		var body putAggregates
-		err = q.Decode(&body)
-		list, generation = body.Aggregates, body.Generation
-		if err == nil && generation != now.Generation {
-			err = placement.Errorf(nova.Conflict, placement.ConcurrentUpdate, placement.OldGeneration)
-		}
-	}
+	body, err := q.read(q.since(19, putAggregatesBody, bodyAggregates))
 	if err != nil {
 		return err
 	}
+	generation := store.AnyGeneration
+	if m, ok := body.(map[string]any); ok {
+		if generation, err = generationOf(m); err != nil {
+			return err
+		}
+		body = m["aggregates"]
+	}
+	list := texts(body)
 	for i := range list {
 		list[i] = canonical(list[i])
 	}
@@ -80,5 +62,6 @@ func (a *API) putAggregates(q *Request) error {
 	if err != nil {
 		return err
 	}
+	p.Aggregates = list // in the order of the request
 	return q.replyAggregates(p)
 }

@@ -3,8 +3,6 @@ package placement
 import (
 	"net/http"
 
-	"github.com/kilonova/kilonova/internal/nova"
-	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -30,20 +28,16 @@ func (a *API) listProviderTraits(q *Request) error {
 	return q.replyProviderTraits(p)
 }
 
-type putProviderTraits struct {
-	Traits     []string `json:"traits" req:"1" min:"1" max:"255" strict:"1"`
-	Generation int64    `json:"resource_provider_generation" req:"1" strict:"1"`
-}
-
 func (a *API) putProviderTraits(q *Request) error {
-	var body putProviderTraits
-	if err := q.Decode(&body); err != nil {
+	body, err := q.readObject(putProviderTraitsBody)
+	if err != nil {
 		return err
 	}
-	if body.Generation < 0 { // which no provider has
-		return placement.Errorf(nova.Conflict, placement.ConcurrentUpdate, placement.OldGeneration)
+	generation, err := generationOf(body)
+	if err != nil {
+		return err
 	}
-	p, err := a.room.SetTraits(q.R.Context(), q.Var("uuid"), body.Generation, body.Traits)
+	p, err := a.room.SetTraits(q.R.Context(), q.Var("uuid"), generation, texts(body["traits"]))
 	if err != nil {
 		return err
 	}

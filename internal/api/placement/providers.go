@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/store"
 )
@@ -113,18 +112,13 @@ func (a *API) showProvider(q *Request) error {
 	return q.Reply(http.StatusOK, q.providerView(p))
 }
 
-type createBody struct {
-	Name   string                   `json:"name" req:"1" max:"200" strict:"1"`
-	UUID   string                   `json:"uuid" format:"uuid" strict:"1"`
-	Parent microversion.Opt[string] `json:"parent_provider_uuid" mv:"14-" null:"1" format:"uuid" strict:"1"`
-}
-
 func (a *API) createProvider(q *Request) error {
-	var body createBody
-	if err := q.Decode(&body); err != nil {
+	body, err := q.readObject(q.since(14, postProviderBody14, postProviderBody))
+	if err != nil {
 		return err
 	}
-	p, err := a.room.CreateProvider(q.R.Context(), canonical(body.UUID), body.Name, canonical(body.Parent.V))
+	p, err := a.room.CreateProvider(q.R.Context(), canonical(textOf(body["uuid"])), textOf(body["name"]),
+		canonical(textOf(body[bodyParent.Name])))
 	if err != nil {
 		return err
 	}
@@ -136,23 +130,18 @@ func (a *API) createProvider(q *Request) error {
 	return q.Reply(http.StatusOK, q.providerView(p))
 }
 
-type updateBody struct {
-	Name   string                   `json:"name" req:"1" max:"200" strict:"1"`
-	Parent microversion.Opt[string] `json:"parent_provider_uuid" mv:"14-" null:"1" format:"uuid" strict:"1"`
-}
-
 func (a *API) updateProvider(q *Request) error {
 	// An unknown provider is told before what is wrong with the body.
 	if _, err := a.room.ShowProvider(q.R.Context(), q.Var("uuid")); err != nil {
 		return err
 	}
-	var body updateBody
-	if err := q.Decode(&body); err != nil {
+	body, err := q.readObject(q.since(14, putProviderBody14, putProviderBody))
+	if err != nil {
 		return err
 	}
-	c := placement.ProviderChange{Name: body.Name, Move: q.V >= 37}
-	if body.Parent.Set {
-		parent := canonical(body.Parent.V)
+	c := placement.ProviderChange{Name: textOf(body["name"]), Move: q.V >= 37}
+	if v, given := body[bodyParent.Name]; given {
+		parent := canonical(textOf(v))
 		c.Parent = &parent
 	}
 	p, err := a.room.ChangeProvider(q.R.Context(), q.Var("uuid"), c)

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
-	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/nova"
@@ -82,9 +80,6 @@ func accepts(header, want string) bool {
 	return false
 }
 
-// minor is the version for package microversion.
-func (q *Request) minor() microversion.V { return microversion.V(max(q.V, 1)) }
-
 // Body reads the body: valid JSON, of which nothing else is known.
 func (q *Request) Body() ([]byte, error) {
 	b, err := httpd.ReadBody(q.R, maxBody)
@@ -98,32 +93,6 @@ func (q *Request) Body() ([]byte, error) {
 		return nil, nova.Errorf(nova.Invalid, "Malformed JSON: %s", err)
 	}
 	return b, nil
-}
-
-// Decode reads the body into x, a pointer to a struct with the tags of package microversion.
-func (q *Request) Decode(x any) error {
-	b, err := q.Body()
-	if err != nil {
-		return err
-	}
-	return reworded("JSON does not validate: ", microversion.Decode(q.minor(), b, x))
-}
-
-// Query reads the query into x, a pointer to a struct.
-func (q *Request) Query(x any) error {
-	v, err := url.ParseQuery(q.R.URL.RawQuery)
-	if err != nil {
-		return nova.Errorf(nova.Invalid, "Invalid query string parameters: %s", err)
-	}
-	return reworded("Invalid query string parameters: ", microversion.DecodeQuery(q.minor(), v, x))
-}
-
-func reworded(prefix string, err error) error {
-	var e *nova.Error
-	if errors.As(err, &e) && e.Kind == nova.Invalid {
-		return nova.Errorf(nova.Invalid, "%s%s", prefix, e.Msg)
-	}
-	return err
 }
 
 // PolicyOn asks a rule about a target.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/kilonova/kilonova/internal/nova"
-	"github.com/kilonova/kilonova/internal/placement"
 )
 
 func (a *API) resourceClassRoutes() []Route {
@@ -52,39 +51,37 @@ func (a *API) showResourceClass(q *Request) error {
 	return q.Reply(http.StatusOK, q.resourceClassView(c.Name))
 }
 
-type resourceClassBody struct {
-	Name string `json:"name" req:"1" max:"255" pattern:"^CUSTOM_[A-Z0-9_]+$" strict:"1"`
-}
-
 func (a *API) createResourceClass(q *Request) error {
-	var body resourceClassBody
-	if err := q.Decode(&body); err != nil {
+	body, err := q.readObject(resourceClassBody)
+	if err != nil {
 		return err
 	}
-	if err := a.room.CreateResourceClass(q.R.Context(), body.Name); err != nil {
+	name := textOf(body["name"])
+	if err := a.room.CreateResourceClass(q.R.Context(), name); err != nil {
 		return err
 	}
-	q.W.Header().Set("Location", q.URL("resource_classes", body.Name))
+	q.W.Header().Set("Location", q.URL("resource_classes", name))
 	return q.Empty(http.StatusCreated)
 }
 
 // renameResourceClass is PUT until 1.6.
 func (a *API) renameResourceClass(q *Request) error {
-	var body resourceClassBody
-	if err := q.Decode(&body); err != nil {
+	body, err := q.readObject(resourceClassBody)
+	if err != nil {
 		return err
 	}
-	if err := a.room.RenameResourceClass(q.R.Context(), q.Var("name"), body.Name); err != nil {
+	name := textOf(body["name"])
+	if err := a.room.RenameResourceClass(q.R.Context(), q.Var("name"), name); err != nil {
 		return err
 	}
-	return q.Reply(http.StatusOK, q.resourceClassView(body.Name))
+	return q.Reply(http.StatusOK, q.resourceClassView(name))
 }
 
 // ensureResourceClass is PUT since 1.7: it takes no body, and may be repeated.
 func (a *API) ensureResourceClass(q *Request) error {
 	name := q.Var("name")
-	if !placement.IsCustom(name) {
-		return nova.Errorf(nova.Invalid, "JSON does not validate: '%s' does not match '^CUSTOM_[A-Z0-9_]+$'", name)
+	if err := resourceClassBody.Check(map[string]any{"name": name}); err != nil {
+		return nova.Errorf(nova.Invalid, "JSON does not validate: %s", err)
 	}
 	_, created, err := a.room.EnsureResourceClass(q.R.Context(), name)
 	if err != nil {

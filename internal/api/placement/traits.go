@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kilonova/kilonova/internal/api/placement/schema"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/store"
@@ -19,19 +20,22 @@ func (a *API) traitRoutes() []Route {
 	}
 }
 
-type traitsQuery struct {
-	_          struct{} `strict:"1-"`
-	Name       string   `json:"name"`
-	Associated *string  `json:"associated"`
-}
+var traitsQuery = object(0, schema.Property{Name: "name", Is: &schema.Schema{}}, schema.Property{Name: "associated", Is: &schema.Schema{}})
 
-// filter reads "in:A,B", "startswith:A" and "true" or "false".
-func (t *traitsQuery) filter(named bool) (f placement.TraitFilter, err error) {
-	if named {
-		op, value, found := strings.Cut(t.Name, ":")
+// traitFilter reads "in:A,B", "startswith:A" and "true" or "false".
+func (q *Request) traitFilter() (f placement.TraitFilter, err error) {
+	query, err := q.parameters()
+	if err == nil {
+		err = query.check(traitsQuery)
+	}
+	if err != nil {
+		return f, err
+	}
+	if name, given := query.last("name"); given {
+		op, value, found := strings.Cut(name, ":")
 		if !found {
 			return f, nova.Errorf(nova.Invalid, "Badly formatted name parameter. Expected name query string parameter in form: "+
-				"?name=[in|startswith]:[name1,name2|prefix]. Got: \"%s\"", t.Name)
+				"?name=[in|startswith]:[name1,name2|prefix]. Got: \"%s\"", name)
 		}
 		switch op {
 		case "in":
@@ -40,9 +44,9 @@ func (t *traitsQuery) filter(named bool) (f placement.TraitFilter, err error) {
 			f.Prefix = value
 		}
 	}
-	if t.Associated != nil {
-		yes := strings.EqualFold(*t.Associated, "true")
-		if !yes && !strings.EqualFold(*t.Associated, "false") {
+	if text, given := query.last("associated"); given {
+		yes := strings.EqualFold(text, "true")
+		if !yes && !strings.EqualFold(text, "false") {
 			return f, nova.Errorf(nova.Invalid, "The query parameter \"associated\" only accepts \"true\" or \"false\"")
 		}
 		f.Associated = &yes
@@ -66,11 +70,7 @@ func newest(list []store.Named) (at time.Time) {
 }
 
 func (a *API) listTraits(q *Request) error {
-	var query traitsQuery
-	if err := q.Query(&query); err != nil {
-		return err
-	}
-	f, err := query.filter(q.R.URL.Query().Has("name"))
+	f, err := q.traitFilter()
 	if err != nil {
 		return err
 	}

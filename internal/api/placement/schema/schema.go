@@ -41,6 +41,7 @@ type Schema struct {
 
 	Items    *Schema // of an array
 	MinItems int
+	Unique   bool // no item is there twice; for items that are strings
 
 	MinLength, MaxLength int            // of a string; 0: any
 	Match                *regexp.Regexp // of a string
@@ -203,6 +204,16 @@ func (j *judge) known(s *Schema, key string, v any) bool {
 func (j *judge) array(s *Schema, v []any) {
 	if len(v) < s.MinItems {
 		j.fault("minItems", v, "%s %s", repr(v), few(s.MinItems, "is too short"))
+	}
+	seen := map[string]bool{}
+	for _, part := range v {
+		if text, ok := part.(string); ok && s.Unique {
+			if seen[text] {
+				j.fault("uniqueItems", v, "%s has non-unique elements", repr(v))
+				break
+			}
+			seen[text] = true
+		}
 	}
 	if s.Items == nil {
 		return
