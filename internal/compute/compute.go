@@ -50,6 +50,8 @@ type Config struct {
 	Driver   virt.Driver
 	Board    Board
 	Metadata Metadata // nil: wishes with a config drive fail
+	// Offer makes of what the driver tells what servers may have of it; nil: all.
+	Offer    func(*virt.Inventory) error
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Poll     time.Duration // the longest that a lost hint can cost; default 10 s
@@ -168,6 +170,9 @@ func (a *Agent) start(ctx context.Context) error {
 
 func (a *Agent) announce(ctx context.Context) error {
 	inv, err := a.cfg.Driver.Inventory(ctx)
+	if err == nil && a.cfg.Offer != nil {
+		err = a.cfg.Offer(&inv)
+	}
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func seen(v *nova.Server, p nova.Power) {
 // Announce writes a host's service, hypervisor and resource provider. It may be repeated: a
 // service that is known keeps what operators made of it, such as its zone.
 func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventory, traits []string) error {
-	service, node, err := c.numbers(ctx, host, inv.Hostname)
+	service, old, err := c.numbers(ctx, host, inv.Hostname)
 	if err != nil {
 		return err
 	}
@@ -127,10 +127,11 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 			return err
 		}
 		h = nova.Hypervisor{
-			ID: uuid.NewString(), Num: node, Host: host, Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version,
+			ID: uuid.NewString(), Num: old.Num, Host: host, Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version,
 			HostIP: inv.HostIP, VCPUs: inv.VCPUs, MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB,
 			MemoryUsed: inv.MemoryUsed, DiskUsedGiB: inv.DiskUsedGiB, DiskLeastGiB: inv.DiskLeastGiB,
-			CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Supported: kinds(inv.Supported), Traits: traits, ServiceID: s.ID, UpdatedAt: now,
+			CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Supported: kinds(inv.Supported), ServiceID: s.ID, UpdatedAt: now,
+			PCPUs: inv.PCPUs, Topology: inv.Topology, Devices: inv.Devices, VGPUs: inv.VGPUs, Traits: append(traits, topologyTraits(inv.Topology)...),
 		}
 		h, err = t.Hypervisors().Put(h)
 		return err
@@ -139,7 +140,11 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 		return err
 	}
 	c.beats.known(host, h.ServiceID)
-	return c.cfg.Accounts.Announce(ctx, h.ID, func(had *store.Provider) store.Provider { return c.cfg.Offer.provider(&h, had) })
+	err = c.cfg.Accounts.Announce(ctx, h.ID, func(had *store.Provider) store.Provider { return c.cfg.Offer.provider(&h, had) })
+	if err != nil {
+		return err
+	}
+	return c.nest(ctx, &h, len(old.Devices)+len(old.VGPUs) > 0)
 }
 
 // kinds are the guests that a host runs, as the scheduler reads them.
@@ -152,27 +157,28 @@ func kinds(all []virt.Instance) [][3]string {
 }
 
 // numbers are those that the API shows for the host's service and hypervisor: theirs, or new
-// ones. They are drawn outside of the transaction, being a transaction themselves.
-func (c *Conductor) numbers(ctx context.Context, host, hostname string) (service, node int64, err error) {
+// ones. They are drawn outside of the transaction, being a transaction themselves. It answers
+// the hypervisor as it was known, or with nothing but its number.
+func (c *Conductor) numbers(ctx context.Context, host, hostname string) (service int64, old nova.Hypervisor, err error) {
 	err = c.cfg.Store.View(ctx, func(t *store.Tx) error {
 		s, err := t.Services().On(host, "nova-compute")
 		if err != nil && !nova.IsNotFound(err) {
 			return err
 		}
-		h, err := t.Hypervisors().On(host, hostname)
+		old, err = t.Hypervisors().On(host, hostname)
 		if err != nil && !nova.IsNotFound(err) {
 			return err
 		}
-		service, node = s.Num, h.Num
+		service = s.Num
 		return nil
 	})
 	if err == nil && service == 0 {
 		service, err = c.cfg.Store.NextNumber(ctx, "services")
 	}
-	if err == nil && node == 0 {
-		node, err = c.cfg.Store.NextNumber(ctx, "hypervisors")
+	if err == nil && old.Num == 0 {
+		old.Num, err = c.cfg.Store.NextNumber(ctx, "hypervisors")
 	}
-	return service, node, err
+	return service, old, err
 }
 
 // Alive notes a sign of life; many are written at once. A host that announced itself to

@@ -42,6 +42,9 @@ type Scheduler interface {
 type Accounts interface {
 	// Announce writes what fn makes of what is known of a provider; nil: nothing is.
 	Announce(ctx context.Context, id string, fn func(had *store.Provider) store.Provider) error
+	// Nest writes the providers below a host's; of those that are there, the ones with the
+	// mark and not among them go.
+	Nest(ctx context.Context, root, mark string, nested []store.Provider) error
 }
 
 // Config is what a Conductor needs.

@@ -22,6 +22,7 @@ type Offer struct {
 	NewDiskRatio float64  `conf:"DEFAULT.initial_disk_allocation_ratio" default:"1.0" min:"0.1" help:"How much disk is offered for what a new host has."`
 	ReservedCPUs int64    `conf:"DEFAULT.reserved_host_cpus" default:"0" min:"0" help:"Processors of a host that are not offered."`
 	ReservedRAM  int64    `conf:"DEFAULT.reserved_host_memory_mb" default:"512" min:"0" help:"Memory of a host that is not offered, in MiB."`
+	PCI          bool     `conf:"pci.report_in_placement" help:"Whether PCI devices that servers may have are reported to Placement."`
 	ReservedDisk int64    `conf:"DEFAULT.reserved_host_disk_mb" default:"0" min:"0" help:"Disk of a host that is not offered, in MiB; it is rounded up to GiB."`
 }
 
@@ -51,8 +52,10 @@ func (s share) inventory(had *store.Provider, class string) store.Inventory {
 // no host's to tell.
 func (o *Offer) provider(h *nova.Hypervisor, had *store.Provider) store.Provider {
 	out := store.Provider{ID: h.ID, Name: h.Hostname, RootID: h.ID, Traits: append(slices.Clone(h.Traits), ownerTrait), Inventories: map[string]store.Inventory{}}
+	alone := 1.0 // nobody shares these
 	for class, s := range map[string]share{
-		"VCPU":      {h.VCPUs, o.ReservedCPUs, o.CPURatio, o.NewCPURatio},
+		"VCPU":      {h.VCPUs - h.PCPUs, o.ReservedCPUs, o.CPURatio, o.NewCPURatio},
+		"PCPU":      {h.PCPUs, 0, &alone, 1},
 		"MEMORY_MB": {h.MemoryMiB, o.ReservedRAM, o.RAMRatio, o.NewRAMRatio},
 		"DISK_GB":   {h.DiskGiB, (o.ReservedDisk + 1023) / 1024, o.DiskRatio, o.NewDiskRatio},
 	} {

@@ -62,6 +62,7 @@ type Hypervisor struct {
 	Version      int64          `json:"version"`
 	HostIP       string         `json:"host_ip"`
 	VCPUs        int64          `json:"vcpus"`
+	PCPUs        int64          `json:"pcpus,omitempty"` // of these, those that one server may have for itself
 	MemoryMiB    int64          `json:"memory_mib"`
 	DiskGiB      int64          `json:"disk_gib"`
 	MemoryUsed   int64          `json:"memory_used"`

@@ -47,11 +47,15 @@ func startCompute(ctx context.Context, c *Cloud) error {
 	if err := c.rememberHypervisor(); err != nil {
 		return err
 	}
+	offer, err := c.opt.Settings.Own.offer(c.opt.Settings.Offer.PCI)
+	if err != nil {
+		return err
+	}
 	c.hosts = &hosts{agents: map[string]*compute.Agent{}, drivers: drivers}
 	for name, d := range drivers {
 		a := compute.New(compute.Config{
 			Host: name, Driver: d, Board: c.conductor, Clock: c.opt.Clock, Log: c.opt.Log,
-			Metadata: c.metadata, ConfigDriveFormat: c.opt.Settings.ConfigDrive,
+			Metadata: c.metadata, ConfigDriveFormat: c.opt.Settings.ConfigDrive, Offer: offer,
 		})
 		c.hosts.agents[name] = a
 		c.run("compute "+name, a.Run)

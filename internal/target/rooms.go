@@ -40,6 +40,7 @@ type Settings struct {
 	Upkeep   UpkeepSettings
 	Offer    conductor.Offer
 	Schedule scheduler.Settings
+	Own      OwnSettings
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
 	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`

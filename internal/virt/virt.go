@@ -108,8 +108,13 @@ type Inventory struct {
 	CPUInfo      map[string]any // Nova's cpu_info document
 	Arch         string         // x86_64
 	Supported    []Instance
-	Uptime       string   // as uptime(1) prints it; empty when not known
-	Traits       []string // of hardware and hypervisor; capabilities are added by Traits
+	// Topology is how its processors and memory lie; nil when the driver does not tell.
+	Topology *nova.Topology
+	PCPUs    int64            // of VCPUs, those that one guest may have for itself
+	Devices  []nova.PCIDevice // all that it has, or those that guests may have: see the agent
+	VGPUs    []nova.VGPUPool
+	Uptime   string   // as uptime(1) prints it; empty when not known
+	Traits   []string // of hardware and hypervisor; capabilities are added by Traits
 }
 
 // Instance is a kind of guest that a host can run: architecture, hypervisor and mode

@@ -39,6 +39,11 @@ type Config struct {
 	Hostname string
 	// VCPUs, MemoryMiB and DiskGiB are what the host has; 0 is plenty.
 	VCPUs, MemoryMiB, DiskGiB int64
+	// Topology, Devices and VGPUs are what else it has; a topology rules over VCPUs and
+	// MemoryMiB.
+	Topology *nova.Topology
+	Devices  []nova.PCIDevice
+	VGPUs    []nova.VGPUPool
 	// Delay is how long each Ensure that changes something, and each Destroy, takes.
 	Delay time.Duration
 	// Refuse, when set, is asked about every new guest; what it answers is the reason why

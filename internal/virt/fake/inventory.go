@@ -35,6 +35,7 @@ func (h *Host) Inventory(ctx context.Context) (virt.Inventory, error) {
 			"arch": "x86_64", "model": "Nehalem", "vendor": "Intel", "features": []string{"pge", "clflush"},
 			"topology": map[string]any{"cells": 1, "sockets": 1, "cores": h.cfg.VCPUs, "threads": 1},
 		},
+		Topology: h.cfg.Topology, Devices: h.cfg.Devices, VGPUs: h.cfg.VGPUs,
 		Arch:      "x86_64",
 		Supported: []virt.Instance{{Arch: "x86_64", HVType: "fake", VMMode: "hvm"}},
 	}, nil

@@ -1,0 +1,77 @@
+package target
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/scheduler/pci"
+	"github.com/kilonova/kilonova/internal/virt"
+)
+
+// OwnSettings say what of a host one server may have for itself.
+type OwnSettings struct {
+	SharedCPUs    string   `conf:"compute.cpu_shared_set" help:"Processors that guests share, as 0-3,8 or 0-15,^2; empty: all, unless cpu_dedicated_set is set."`
+	DedicatedCPUs string   `conf:"compute.cpu_dedicated_set" help:"Processors that a guest may have for itself (PCPU)."`
+	HugePages     []string `conf:"DEFAULT.reserved_huge_pages" multi:"true" help:"Memory pages of a host that are kept back, each as node:0,size:2048,count:64; the size is in KiB, or has a unit."`
+	Devices       []string `conf:"pci.device_spec" multi:"true" help:"PCI devices that guests may have: JSON objects with vendor_id, product_id, address or devname, and tags as physical_network, resource_class, traits."`
+	Aliases       []string `conf:"pci.alias" multi:"true" help:"Names under which flavors ask for PCI devices: JSON objects with name, vendor_id, product_id, device_type, numa_policy, resource_class, traits."`
+}
+
+// offer reads the settings, and answers what makes of a host's facts what servers may have.
+func (s *OwnSettings) offer(inPlacement bool) (func(*virt.Inventory) error, error) {
+	var sets virt.Sets
+	for _, x := range []struct {
+		name, text string
+		to         *nova.CPUs
+	}{{"cpu_shared_set", s.SharedCPUs, &sets.Shared}, {"cpu_dedicated_set", s.DedicatedCPUs, &sets.Dedicated}} {
+		if x.text == "" {
+			continue
+		}
+		set, err := nova.ParseCPUs(x.text)
+		if err != nil {
+			return nil, fmt.Errorf("[compute] %s: %w", x.name, err)
+		}
+		if set.Len() == 0 {
+			return nil, nova.Errorf(nova.Invalid, "No CPUs available after parsing '[compute] %s' config, '%s'", x.name, x.text)
+		}
+		*x.to = set
+	}
+	var err error
+	if sets.HugePages, err = hugePages(s.HugePages); err != nil {
+		return nil, err
+	}
+	specs, err := pci.ParseSpecs(s.Devices, inPlacement)
+	if err != nil {
+		return nil, err
+	}
+	return func(inv *virt.Inventory) error {
+		inv.Devices = pci.Assignable(specs, inv.Devices)
+		return virt.Divide(inv, sets)
+	}, nil
+}
+
+// hugePages reads [DEFAULT] reserved_huge_pages.
+func hugePages(entries []string) (map[int]map[int64]int64, error) {
+	out := map[int]map[int64]int64{}
+	for _, text := range entries {
+		val := map[string]string{}
+		for part := range strings.SplitSeq(text, ",") {
+			k, v, _ := strings.Cut(part, ":")
+			val[strings.TrimSpace(k)] = strings.TrimSpace(v)
+		}
+		node, err1 := strconv.ParseUint(val["node"], 10, 16)
+		size, err2 := virt.PageKiB(val["size"])
+		count, err3 := strconv.ParseUint(val["count"], 10, 40)
+		if err1 != nil || err2 != nil || err3 != nil || len(val) != 3 {
+			return nil, nova.Errorf(nova.Invalid, "The format of the option 'reserved_huge_pages' is invalid. (found '%s') Please refer to "+
+				"the nova config-reference.", text)
+		}
+		if out[int(node)] == nil {
+			out[int(node)] = map[int64]int64{}
+		}
+		out[int(node)][size] = int64(count)
+	}
+	return out, nil
+}
