@@ -86,6 +86,14 @@ func OtherZone(from, to string) Change {
 	return c
 }
 
+// AnyHost leaves out the host or node that is asked for.
+func AnyHost() Change { return Change{Kind: Destination, Text: "without a host asked for by name"} }
+
+// TryAgain goes to a host on which a build failed before.
+func TryAgain() Change {
+	return Change{Kind: Retry, Text: "when hosts that failed before are tried again"}
+}
+
 // EnableHost has an operator enable a host's service.
 func EnableHost(host string) Change {
 	return Change{Kind: Enable, On: host, Text: "once the host is enabled"}
@@ -94,6 +102,11 @@ func EnableHost(host string) Change {
 // ReviveHost has the host's service report again.
 func ReviveHost(host string) Change {
 	return Change{Kind: Revive, On: host, Text: "once the host is up"}
+}
+
+// EnableAndReviveHost is both at once, where neither alone helps.
+func EnableAndReviveHost(host string) Change {
+	return Change{Kind: Enable, On: host, Text: "once the host is enabled and up"}
 }
 
 // Edit is a change that can be tried on x.

@@ -9,8 +9,8 @@
 //  2. Names of hosts stand in the fields Host, Examples and On, and nowhere else, so that
 //     Redacted can leave them out for the server's owner.
 //  3. The nearest miss is the class of hosts with the least Distance. Each rule that refuses
-//     counts 1; a resource that is short counts the part of it that lacks, 0 to 1. Of equals
-//     the class with more hosts is nearer.
+//     counts 1; a resource that is short counts the part of it that lacks, 0 to 1, and once
+//     whichever rules count it. Of equals the class with more hosts is nearer.
 //  4. The smallest change is tried before it is told: with it, the very same rules let the
 //     nearest miss pass. None of its parts can be left out.
 //
@@ -60,7 +60,9 @@ type Refusal struct {
 type Miss struct {
 	By       string `json:"by"`                 // the filter, or the class of resource
 	Resource bool   `json:"resource,omitempty"` // it is a class of resource
-	Reason   string `json:"reason"`             // of the first host
+	// Of is the class of resource that a filter counts; empty for filters that count none.
+	Of     string `json:"of,omitempty"`
+	Reason string `json:"reason"` // of the first host
 	// Asked and Free are the numbers of the reason, where it has any.
 	Asked float64 `json:"asked,omitempty"`
 	Free  float64 `json:"free,omitempty"`
@@ -165,16 +167,31 @@ func (r *Report) Redacted() *Report {
 	return &out
 }
 
-// Distance is how far a host with these misses is from fitting.
+// Distance is how far a host with these misses is from fitting. A resource that several
+// rules miss counts once.
 func Distance(misses []Miss) (sum float64) {
-	for _, m := range misses {
-		sum += m.distance()
+	for i, m := range misses {
+		part := m.distance()
+		for _, other := range misses[:i] {
+			if class := m.class(); class != "" && class == other.class() {
+				part = max(0, part-other.distance())
+			}
+		}
+		sum += part
 	}
 	return sum
 }
 
+// class is the resource that is missed; empty for none.
+func (m Miss) class() string {
+	if m.Resource {
+		return m.By
+	}
+	return m.Of
+}
+
 func (m Miss) distance() float64 {
-	if m.Resource && m.Asked > 0 && m.Free < m.Asked {
+	if m.class() != "" && m.Asked > 0 && m.Free < m.Asked {
 		return min(1, (m.Asked-m.Free)/m.Asked)
 	}
 	return 1
