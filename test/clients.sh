@@ -595,7 +595,7 @@ part_not_built() {
 	no '404' server add network still private
 	no 'No Port found' server add port still nothing
 	no 'endpoint for block-storage' server add volume still nothing
-	no '404' server remove network still private
+	no '501' server remove network still private
 	no '404' server migration list
 	no '404' usage show
 	no '404' quota show

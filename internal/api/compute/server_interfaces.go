@@ -10,6 +10,7 @@ func (a *API) serverInterfaceRoutes() []Route {
 	return []Route{
 		{"GET", "/servers/{id}/os-interface", "", "os_compute_api:os-attach-interfaces:list", listInterfaces},
 		{"GET", "/servers/{id}/os-interface/{port}", "", "os_compute_api:os-attach-interfaces:show", showInterface},
+		{"DELETE", "/servers/{id}/os-interface/{port}", "", "os_compute_api:os-attach-interfaces:delete", detachInterface},
 	}
 }
 
@@ -86,4 +87,14 @@ func showInterface(q *Request) error {
 		}
 	}
 	return nova.Errorf(nova.NotFound, "Instance %s does not have a port with id %s", s.ID, q.Var("port"))
+}
+
+// detachInterface says that no host can do it yet, as Nova does of a driver that cannot. A
+// path that is not there would not do: clients take its 404 for a port that is gone already.
+func detachInterface(q *Request) error {
+	s, err := q.server("os_compute_api:os-attach-interfaces:delete")
+	if err != nil {
+		return err
+	}
+	return nova.Errorf(nova.NotImplemented, "The requested functionality is not supported: host %s does not detach interfaces.", s.Host)
 }

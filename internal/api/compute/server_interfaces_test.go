@@ -50,7 +50,9 @@ func TestInterfacesAreTheServersPortsAsTheyAreNow(t *testing.T) {
 	w.want(404, "other", 70, "GET", path+"/"+first, "")
 	w.want(200, "member", 101, "GET", path+"?a=b", "")
 	w.want(400, "member", 102, "GET", path+"?a=b", "")
-	w.want(404, "member", 70, "DELETE", path+"/"+first, "")
+	w.want(501, "member", 70, "DELETE", path+"/"+first, "") // a 404 would say that it is gone
+	w.want(403, "reader", 70, "DELETE", path+"/"+first, "")
+	w.want(404, "other", 70, "DELETE", path+"/"+first, "")
 }
 
 // TestWithoutANetworkServiceAServerHasNoInterfaces reads an empty list.
