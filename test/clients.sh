@@ -56,8 +56,9 @@ record() { # verdict, result, command...
 	shift 2
 	line=$*
 	for value in "${!names[@]}"; do
-		[ -z "$value" ] || line=${line//"$value"/<${names[$value]}>}
+		[ -z "$value" ] || line=${line//"$value"/<${names[$value]}>} result=${result//"$value"/<${names[$value]}>}
 	done
+	[[ $line =~ gAAAA[A-Za-z0-9_=-]+ ]] && line=${line/"${BASH_REMATCH[0]}"/<TOKEN>}
 	line=${line//"$dir/"/} result=${result//$'\n'/ }
 	printf '%s\t%s\t%s\t%s\n' "$verdict" "$who" "$line" "$result" >>"$rows"
 	if [ "$table" = no ]; then
