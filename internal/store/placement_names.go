@@ -130,7 +130,12 @@ func (q Placement) RenameClass(from, to string) error {
 		return err
 	}
 	for _, table := range []string{"inventories", "allocations"} {
-		if _, err := q.t.Exec("UPDATE "+table+" SET class=? WHERE class=?", to, from); err != nil {
+		err := inLists(holders, func(marks string, args []any) error {
+			_, err := q.t.Exec("UPDATE "+table+" SET class=? WHERE class=? AND provider_id IN ("+marks+")",
+				append([]any{to, from}, args...)...)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -61,6 +61,10 @@ var whole = map[string]string{
 	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
 	"FROM inventories":                        "read once a refresh for all servers",
 	"FROM providers p":                        "read once, before changes are followed",
+	"SELECT DISTINCT traits FROM providers":   "asked before a custom trait is deleted, and by one rare query",
+	"FROM inventories WHERE class=?":          "asked before a custom class is deleted or renamed, which is rare",
+	"updated_at FROM resource_classes ORDER":  "all are listed",
+	"updated_at FROM traits ORDER":            "all are listed",
 	"pruned FROM placement_shards":            "64 rows, all of them needed",
 	"LEFT JOIN servers v":                     "the loop that looks for orphans, every ten minutes",
 	"SELECT id, generation, traits, aggrega":  "the loops that mirror aggregates and services, every ten minutes",
@@ -229,6 +233,20 @@ func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now tim
 		must(t.Placement().InsertProvider(store.Provider{ID: "2", Name: "2", ParentID: "1"}))
 		must(t.Placement().Reshape(map[string]store.Reshaped{"2": {}}, nil))
 		must(t.Placement().Touch(map[string]int64{"2": 1}))
+		must(t.Placement().SetProviderTraits("2", 2, []string{"X"}))
+		must(t.Placement().SetProviderAggregates("2", store.AnyGeneration, nil))
+		must(t.Placement().RenameProvider("2", "two"))
+		must(t.Placement().MoveProvider("2", ""))
+		must(t.Placement().MoveProvider("2", "1"))
+		for _, n := range []store.Names{t.Placement().Traits(), t.Placement().Classes()} {
+			must(n.Insert("X"))
+			must(lost(n.Use([]string{"X"})))
+			must(lost(n.All()))
+			_, _, err := n.Get("X")
+			must(err)
+		}
+		must(lost(t.Placement().Traits().Delete("X")))
+		must(t.Placement().RenameClass("X", "Y"))
 		must(t.Placement().DeleteProvider("2"))
 		must(t.Placement().PruneTombs(now))
 		must(t.Placement().DeleteProvider("1"))
@@ -285,6 +303,10 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 			must(t.Placement().Strays(provider, func(_, _, _, _ string, _ int64) {}))
 		}
 		must(lost(t.Placement().Labels()))
+		must(lost(t.Placement().TraitsInUse()))
+		for _, f := range []store.ProviderFilter{{}, {ID: "1"}, {Name: "n"}, {Tree: "1"}, {Name: "n", Tree: "1"}} {
+			must(lost(t.Placement().FindProviders(f)))
+		}
 		must(lost(t.Hypervisors().NodesOf()))
 		must(lost(t.Hypervisors().NodesOf("h")))
 		must(lost(t.Wishes().All("h")))

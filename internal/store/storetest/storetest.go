@@ -105,6 +105,10 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		{"a number of a shard is seen when all before it are", changesInOrder},
 		{"a reader of changes misses none", changesFollowed},
 		{"a reader that slept too long reads all", changesPruned},
+		{"trees of providers stay trees", placementTrees},
+		{"trees that change at once stay trees", placementTreeRaces},
+		{"custom traits and classes are named once", placementNames},
+		{"a trait in use is not deleted, even at that moment", placementNameRaces},
 		{"the facts agree", facts},
 		{"text that cannot be kept is the asker's fault", unfit},
 	} {
