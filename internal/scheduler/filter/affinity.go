@@ -21,7 +21,7 @@ func sameHost(*Options) (Filter, error) {
 		Needs: when(FactsOnly, func(s *Spec) bool { return len(s.Hints["same_host"]) > 0 }),
 		Names: func(s *Spec) []string { return s.hostsOf(s.Hints["same_host"]) },
 		Pass: func(h *Host, s *Spec) (Why, bool) {
-			if there(h, s, s.Hints["same_host"]) == "" {
+			if ids := s.Hints["same_host"]; len(ids) > 0 && there(h, s, ids) == "" {
 				return no("none of the servers of the hint same_host is there")
 			}
 			return yes()

@@ -13,7 +13,7 @@ func availabilityZone(o *Options) (Filter, error) {
 				zones = []string{o.DefaultZone}
 			}
 			for _, z := range zones {
-				if z == s.Zone {
+				if z == s.Zone || s.Zone == "" {
 					return yes()
 				}
 			}
