@@ -88,6 +88,43 @@ func (ix *Index) Fitting(t *Table, ask *Ask) iter.Seq[*Class] {
 	}
 }
 
+// FittingRows appends the rows of a table on whose classes the Ask fits, in ascending order.
+// Where there is one way to satisfy the Ask it is a walk along the columns, and looks at no
+// class.
+func (ix *Index) FittingRows(t *Table, ask *Ask, rows []int32) []int32 {
+	p := ix.prepare(ask).plan(t.Shape)
+	if p.lack.Want == WantNothing && len(p.needs) > 0 {
+		return p.rows(t, rows)
+	}
+	for c := range ix.Fitting(t, ask) {
+		rows = append(rows, int32(c.row))
+	}
+	return rows
+}
+
+func (p *plan) rows(t *Table, rows []int32) []int32 {
+	from := len(rows)
+	for i, n := range p.needs {
+		used, most := t.used[n.column], p.shape.Columns[n.column].Capacity-n.n
+		if i == 0 {
+			for row, u := range used {
+				if u <= most {
+					rows = append(rows, int32(row))
+				}
+			}
+			continue
+		}
+		kept := rows[:from]
+		for _, row := range rows[from:] {
+			if used[row] <= most {
+				kept = append(kept, row)
+			}
+		}
+		rows = kept
+	}
+	return rows
+}
+
 // suffices judges a row by the only way that there is.
 func (p *plan) suffices(t *Table, row int) bool {
 	for _, n := range p.needs {

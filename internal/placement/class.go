@@ -13,6 +13,7 @@ type Table struct {
 
 	used    [][]int64 // by column of the shape, then row
 	classes []*Class  // by row
+	sizes   []int32   // members, by row
 	find    map[uint64]*Class
 	at      int
 }
@@ -30,6 +31,9 @@ func (t *Table) Len() int { return len(t.classes) }
 
 // At is the class in a row.
 func (t *Table) At(row int) *Class { return t.classes[row] }
+
+// Sizes is how many members the classes have, by row. It must not be changed.
+func (t *Table) Sizes() []int32 { return t.sizes }
 
 // UsedColumn is what is used of one of the shape's columns, by row. It must not be changed.
 func (t *Table) UsedColumn(column int) []int64 { return t.used[column] }
@@ -131,6 +135,7 @@ func (ix *Index) enter(t *tree, s *Shape, label any, used []int64) {
 	if c == nil || !c.uses(used) {
 		c = &Class{Table: tb, row: len(tb.classes)}
 		tb.classes = append(tb.classes, c)
+		tb.sizes = append(tb.sizes, 0)
 		for i, n := range used {
 			tb.used[i] = append(tb.used[i], n)
 		}
@@ -138,6 +143,7 @@ func (ix *Index) enter(t *tree, s *Shape, label any, used []int64) {
 	}
 	t.class, t.at = c, int32(len(c.members))
 	c.members = append(c.members, t)
+	tb.sizes[c.row]++
 }
 
 // leave takes a tree out of its class, and removes what has become empty.
@@ -148,6 +154,7 @@ func (ix *Index) leave(t *tree) {
 	c.members[t.at].at = t.at
 	c.members[last] = nil
 	c.members = c.members[:last]
+	c.sizes[c.row]--
 	s := c.Shape
 	if last == 0 {
 		ix.empty(c)
@@ -168,6 +175,8 @@ func (ix *Index) empty(c *Class) {
 		col[c.row] = col[last]
 		tb.used[i] = col[:last]
 	}
+	tb.sizes[c.row] = tb.sizes[last]
+	tb.sizes = tb.sizes[:last]
 	tb.classes[c.row] = tb.classes[last]
 	tb.classes[c.row].row = c.row
 	tb.classes[last] = nil

@@ -91,7 +91,7 @@ type entry struct {
 
 // scored is an entry with its weight.
 type scored struct {
-	*entry
+	entry
 	weight float64
 }
 
@@ -130,13 +130,21 @@ type decision struct {
 	tables  []judged
 	raws    []float64
 	best    []scored
+	want    int // how many hosts best must have
+	ties    int // hosts that weigh as the first of best
 	hosts   int // that were looked at
 	passed  int
 	err     error
 	why     *explain.Report
 	room    room
 	// Of lack.go.
-	plain      []need
+	plain []need
+	lacks []need
+	// Of walk.go.
+	walks      []walked
+	rowNums    []int32
+	lines      []line
+	steps      []step
 	plainShape *placement.Shape
 	whys       int
 	lastRule   string
@@ -210,9 +218,12 @@ func (d *decision) end() {
 	clear(d.tables)
 	clear(d.best)
 	clear(d.rules)
+	clear(d.walks)
+	clear(d.lines)
+	clear(d.steps)
 	e := d.engine
 	*d = decision{asks: d.asks[:0], rules: d.rules[:0], rows: d.rows[:0], levels: d.levels[:0], judges: d.judges[:0], entries: d.entries[:0],
-		tables: d.tables[:0], raws: d.raws[:0], best: d.best[:0]}
+		tables: d.tables[:0], raws: d.raws[:0], best: d.best[:0], plain: d.plain[:0], walks: d.walks[:0], rowNums: d.rowNums[:0], lines: d.lines[:0], steps: d.steps[:0]}
 	e.spare.Put(d)
 }
 
@@ -301,6 +312,12 @@ func (d *decision) table(t *placement.Table) {
 	at := int32(len(d.tables))
 	d.tables = append(d.tables, judged{facts: lb.facts})
 	v := d.common(&h)
+	d.beginLacks(t)
+	defer d.endLacks(t)
+	if first, ok := d.straight(t, &h, v); ok {
+		d.walk(t, &h, v, first, at)
+		return
+	}
 	next, refused := 0, 0
 	var example *placement.Class
 	for c := range d.fitting(t) {
@@ -474,23 +491,29 @@ func (d *decision) anyWay(f *filter.Filter, h *filter.Host, root string) bool {
 // enter takes in a class or host that passed.
 func (d *decision) enter(h *filter.Host, c *placement.Class, k *known, table int32, n int) {
 	d.passed += n
-	t := &d.tables[table]
 	e := entry{class: c, host: k, table: table, n: int32(n), raw: int32(len(d.raws))}
-	if !t.has {
-		t.has = true
-		t.values = make([]float64, len(d.judges))
-		for i := range d.judges {
-			if j := &d.judges[i]; j.raw < 0 {
-				t.values[i] = d.number(j, h)
-			}
-		}
-	}
+	d.constants(h, table)
 	for i := range d.judges {
 		if j := &d.judges[i]; j.raw >= 0 {
 			d.raws = append(d.raws, d.number(j, h))
 		}
 	}
 	d.entries = append(d.entries, e)
+}
+
+// constants finds what the weighers say of all of a table.
+func (d *decision) constants(h *filter.Host, table int32) {
+	t := &d.tables[table]
+	if t.has {
+		return
+	}
+	t.has = true
+	t.values = make([]float64, len(d.judges))
+	for i := range d.judges {
+		if j := &d.judges[i]; j.raw < 0 {
+			t.values[i] = d.number(j, h)
+		}
+	}
 }
 
 func (d *decision) number(j *judge, h *filter.Host) float64 {
@@ -529,28 +552,39 @@ func (d *decision) choose() []pick {
 	if d.chance {
 		return d.lot()
 	}
-	want := d.subset + d.attempts - 1
-	ties := 0
+	d.want = d.subset + d.attempts - 1
 	for i := range d.entries {
-		e := &d.entries[i]
-		w := d.weight(e)
-		if len(d.best) == 0 || w > d.best[0].weight {
-			ties = 0
-		}
-		if len(d.best) == 0 || w >= d.best[0].weight {
-			ties += int(e.n)
-		}
-		if d.shuffle && len(d.best) > 0 && w == d.best[0].weight {
-			// The place among equals is drawn, by the number of hosts.
-			if d.rand(ties) < int(e.n) {
-				d.best = slices.Insert(d.best, 0, scored{e, w})
-				d.trim(want)
-				continue
-			}
-		}
-		d.insert(scored{e, w}, want)
+		d.offer(d.entries[i], d.weight(&d.entries[i]))
 	}
-	return d.take(want)
+	for i := range d.walks {
+		d.offerWalked(&d.walks[i])
+	}
+	return d.take(d.want)
+}
+
+// hopeless says that an entry of the weight will not be among the best.
+func (d *decision) hopeless(weight float64) bool {
+	return len(d.best) >= d.want && weight <= d.best[len(d.best)-1].weight && (!d.shuffle || weight < d.best[0].weight)
+}
+
+// offer puts an entry among the best, if that is where it belongs.
+func (d *decision) offer(e entry, weight float64) {
+	if d.hopeless(weight) {
+		return
+	}
+	if len(d.best) == 0 || weight > d.best[0].weight {
+		d.ties = 0
+	}
+	if len(d.best) == 0 || weight >= d.best[0].weight {
+		d.ties += int(e.n)
+	}
+	if d.shuffle && len(d.best) > 0 && weight == d.best[0].weight && d.rand(d.ties) < int(e.n) {
+		// The place among equals is drawn, by the number of hosts.
+		d.best = slices.Insert(d.best, 0, scored{e, weight})
+		d.trim(d.want)
+		return
+	}
+	d.insert(scored{e, weight}, d.want)
 }
 
 // insert keeps the best entries in order, the first of equals first: as many as have hosts
@@ -583,7 +617,7 @@ func (d *decision) take(want int) []pick {
 		if len(out) == want {
 			break
 		}
-		out = d.hostsOf(out, s.entry, s.weight, want)
+		out = d.hostsOf(out, &s.entry, s.weight, want)
 	}
 	if len(out) == 0 {
 		return nil

@@ -80,29 +80,36 @@ func (d *decision) needs(s *placement.Shape) []need {
 	return d.plain
 }
 
-// lacking notes that the question does not fit on the rows of a table from one to before
+// beginLacks forgets what rows of the table before lacked.
+func (d *decision) beginLacks(t *placement.Table) {
+	d.lacks = d.needs(t.Shape)
+	for i := range d.lacks {
+		d.lacks[i].hosts, d.lacks[i].row = 0, -1
+	}
+}
+
+// lacking counts that the question does not fit on the rows of a table from one to before
 // another.
 func (d *decision) lacking(t *placement.Table, from, to int) {
-	if from >= to {
-		return
-	}
-	needs := d.needs(t.Shape)
-	for i := range needs {
-		needs[i].hosts, needs[i].row = 0, -1
-	}
+	sizes := t.Sizes()
 	for row := from; row < to; row++ {
-		c := t.At(row)
-		n := c.Len() - len(d.single[c])
-		if n <= 0 {
-			continue
+		n := int(sizes[row])
+		if len(d.single) > 0 {
+			if n -= len(d.single[t.At(row)]); n <= 0 {
+				continue
+			}
 		}
 		d.hosts += n
-		if !short(needs, t, row, n) {
-			d.lacksOther(c, n)
+		if !short(d.lacks, t, row, n) {
+			d.lacksOther(t.At(row), n)
 		}
 	}
-	for i := range needs {
-		if x := &needs[i]; x.hosts > 0 {
+}
+
+// endLacks notes what the rows lacked.
+func (d *decision) endLacks(t *placement.Table) {
+	for i := range d.lacks {
+		if x := &d.lacks[i]; x.hosts > 0 {
 			d.note(x.class, filter.Why{Text: "{free} free, {asked} asked", Asked: float64(x.n), Free: float64(x.free), Resource: true}, x.hosts, t.At(x.row), nil)
 		}
 	}

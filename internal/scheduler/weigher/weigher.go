@@ -32,6 +32,16 @@ type Weigher struct {
 	// Off says that a multiplier of 0 switches it off whatever aggregates say.
 	Off   bool
 	Weigh func(h *filter.Host, s *filter.Spec) (float64, error)
+	// Line is the same number where it is a straight line of what is used of one class; nil:
+	// it is not.
+	Line *Line
+}
+
+// Line is a number that falls with what is used of a class.
+type Line struct {
+	Class int // of nova.ClassNames
+	Base  func(h *filter.Host) float64
+	Per   float64 // how much it falls with each that is used
 }
 
 // Level is how much of a host the weigher looks at for the request.
@@ -74,14 +84,19 @@ func (r *Scale) Add(n float64) {
 	r.low, r.high = min(r.low, n), max(r.high, n)
 }
 
-// Of scales a number; where all are equal it is 0.
-func (r *Scale) Of(n float64, floor bool) float64 {
-	low := r.low
-	if floor {
+// Range is the lower end and the width of the scale; where all are equal the width is 0.
+func (r *Scale) Range(floor bool) (low, span float64) {
+	if low = r.low; floor {
 		low = 0
 	}
-	if low == r.high {
+	return low, r.high - low
+}
+
+// Of scales a number; where all are equal it is 0.
+func (r *Scale) Of(n float64, floor bool) float64 {
+	low, span := r.Range(floor)
+	if span == 0 {
 		return 0
 	}
-	return (n - low) / (r.high - low)
+	return (n - low) / span
 }
