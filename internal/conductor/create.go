@@ -141,9 +141,15 @@ func (c *Conductor) makePorts(ctx context.Context, s *createState) error {
 	if err != nil {
 		return err
 	}
+	var by map[string]map[string]string
+	if slices.ContainsFunc(v.Networks, func(n nova.NetworkRequest) bool { return n.Wish != nil }) {
+		if err := c.cfg.Store.View(ctx, func(t *store.Tx) (err error) { by, err = served(t, v); return err }); err != nil {
+			return err
+		}
+	}
 	vifs, err := c.cfg.Ports.EnsurePorts(ctx, network.EnsureSpec{
 		ServerID: v.ID, ProjectID: v.ProjectID, AvailabilityZone: s.Zone, Hostname: v.Hostname,
-		Requests: v.Networks, SecurityGroups: v.SecurityGroups,
+		Requests: v.Networks, SecurityGroups: v.SecurityGroups, Served: by,
 	})
 	if err != nil {
 		return err

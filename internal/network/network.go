@@ -36,6 +36,9 @@ type EnsureSpec struct {
 	Hostname         string // dns_name, where the network has DNS integration
 	Requests         []Request
 	SecurityGroups   []string // names or ids; empty: the project's default
+	// Served is which resource provider serves each group of resources that a user's port
+	// asks for, by port and group.
+	Served map[string]map[string]string
 }
 
 // Ports makes, binds and removes the ports of servers.

@@ -108,10 +108,11 @@ type InjectedFile struct {
 
 // NetworkRequest is one entry of a server's networks, as the user asked for it.
 type NetworkRequest struct {
-	NetworkID string `json:"network,omitempty"`
-	PortID    string `json:"port,omitempty"` // the user's own port; else one is made
-	FixedIP   string `json:"fixed_ip,omitempty"`
-	Tag       string `json:"tag,omitempty"`
+	NetworkID string    `json:"network,omitempty"`
+	PortID    string    `json:"port,omitempty"` // the user's own port; else one is made
+	FixedIP   string    `json:"fixed_ip,omitempty"`
+	Tag       string    `json:"tag,omitempty"`
+	Wish      *PortWish `json:"wish,omitempty"` // of the user's own port; nil: none
 }
 
 // FixedIP is an address of a port.

@@ -48,6 +48,8 @@ type CreateRequest struct {
 	TrustedCerts   []string
 	Min, Max       int
 	Token          string // of the user, for the image and network services
+	// PortsMayAsk lets ports ask for resources of the host: 2.72.
+	PortsMayAsk bool
 	// MayHaveNoDisk is for whom policy lets use a flavor without a root disk.
 	MayHaveNoDisk bool
 }
@@ -374,6 +376,9 @@ func (r *Room) networksOf(ctx context.Context, s *nova.Server, q CreateRequest) 
 		return err
 	}
 	s.Networks = reqs
+	if !q.PortsMayAsk && slices.ContainsFunc(reqs, func(n nova.NetworkRequest) bool { return n.Wish != nil && len(n.Wish.Groups) > 0 }) {
+		return nova.Errorf(nova.Invalid, "Creating instances with ports having resource request is not supported until microversion 2.72.")
+	}
 	if len(reqs) == 0 {
 		return nil
 	}

@@ -126,7 +126,7 @@ func (q *Request) newServer(b *createBody) (server.CreateRequest, error) {
 		Name: name, Hostname: x.ShortName + x.FullName, Description: &name, FlavorID: lastOf(x.FlavorRef),
 		ImageID: string(x.ImageRef), KeyName: x.KeyName, UserData: x.UserData, Metadata: x.Metadata, Tags: x.Tags,
 		AccessIPv4: x.AccessIPv4, AccessIPv6: x.AccessIPv6, ConfigDrive: x.ConfigDrive, DiskConfig: x.DiskConfig,
-		Hints: b.Hints, TrustedCerts: x.TrustedCerts, Min: 1, Token: q.R.Header.Get("X-Auth-Token"),
+		Hints: b.Hints, TrustedCerts: x.TrustedCerts, Min: 1, PortsMayAsk: q.V >= 72, Token: q.R.Header.Get("X-Auth-Token"),
 		MayHaveNoDisk: q.Allows("os_compute_api:servers:create:zero_disk_flavor", policy.Own(q.Who)),
 	}
 	if q.V >= 19 {

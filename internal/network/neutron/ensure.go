@@ -92,6 +92,9 @@ func (d *Driver) EnsurePorts(ctx context.Context, s network.EnsureSpec) ([]netwo
 	if err := d.make(ctx, l, s, p); err != nil {
 		return nil, err
 	}
+	if err := d.allocate(ctx, l, s, p); err != nil {
+		return nil, err
+	}
 	all := make([]port, len(s.Requests))
 	for i := range all {
 		all[i] = p.have[i]

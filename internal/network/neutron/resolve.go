@@ -33,6 +33,7 @@ func (d *Driver) Validate(ctx context.Context, projectID string, reqs []network.
 	if err := plausible(out, count); err != nil {
 		return nil, err
 	}
+	outer := ctx // that of the group ends with it
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return checkNetworks(ctx, user, projectID, out) })
 	g.Go(func() error { return checkAddresses(ctx, service, out) })
@@ -45,12 +46,15 @@ func (d *Driver) Validate(ctx context.Context, projectID string, reqs []network.
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	if len(ports) == 0 {
+		return out, nil
+	}
 	for i := range out {
 		if out[i].PortID != "" {
 			out[i].NetworkID = ports[out[i].PortID].NetworkID
 		}
 	}
-	return out, nil
+	return out, wishes(outer, service, out)
 }
 
 // only is the project's only network, for a user who did not choose; none is fine. The

@@ -71,7 +71,7 @@ type Node struct{ Host, Name, ProviderID string }
 type Input struct {
 	Server       *nova.Server
 	VolumeBacked bool
-	Ports        []Port
+	Ports        []Port   // those of the server are added
 	Devices      []Device // those of the flavor are added
 	SRIOV        []pci.Port
 	Networks     numa.Networks    // those that the server's ports are on
@@ -102,11 +102,13 @@ func Of(cfg *Config, in *Input) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	things, devices, err := thingsOf(cfg, in, topology)
+	with := *in
+	with.Ports = append(portsOf(in.Server), in.Ports...)
+	with.SRIOV = append(devicesOf(in.Server), in.SRIOV...)
+	things, devices, err := thingsOf(cfg, &with, topology)
 	if err != nil {
 		return nil, err
 	}
-	with := *in
 	with.Devices = append(devices, in.Devices...)
 	in = &with
 	ask, err := build(cfg, in, topology)

@@ -157,6 +157,10 @@ var cases = []struct {
 	{"a port with bandwidth and packets", func(w *world) {
 		w.in.Ports = []Port{{Groups: []PortGroup{{ID: "a", Resources: map[string]int64{"NET_BW_EGR_KILOBIT_PER_SEC": 1}}, {ID: "b", Resources: map[string]int64{"NET_PACKET_RATE_KILOPACKET_PER_SEC": 2}}}, SameSubtree: []string{"a", "b"}}}
 	}, base + "a{NET_BW_EGR_KILOBIT_PER_SEC:1} b{NET_PACKET_RATE_KILOPACKET_PER_SEC:2} subtree=a,b " + plain},
+	{"the server's own port", func(w *world) {
+		w.server.Networks = []nova.NetworkRequest{{NetworkID: "n"}, {PortID: "p", Wish: &nova.PortWish{VNICType: "remote-managed",
+			Groups: []nova.ResourceGroup{{ID: "p", Resources: map[string]int64{"NET_BW_EGR_KILOBIT_PER_SEC": 1}}}}}}
+	}, base + "p{NET_BW_EGR_KILOBIT_PER_SEC:1} root+COMPUTE_REMOTE_MANAGED_PORTS " + plain},
 	{"a port that its card manages", func(w *world) { w.in.Ports = []Port{{RemoteManaged: true}} }, base + "root+COMPUTE_REMOTE_MANAGED_PORTS " + plain},
 	{"PCI devices that Placement does not count", func(w *world) { w.in.Devices = []Device{{ID: "d-0", Class: "CUSTOM_PCI_8086_1234"}} }, base + plain},
 	{"PCI devices that it does", func(w *world) {
