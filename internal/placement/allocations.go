@@ -60,7 +60,7 @@ func (p *Placement) Reshape(ctx context.Context, inventories map[string]store.Re
 	const malformed = "malformed reshaper data: "
 	var names []string
 	for _, r := range inventories {
-		names = append(names, sorted(r.Inventories)...)
+		names = append(names, sortedKeys(r.Inventories)...)
 	}
 	return p.store.Update(ctx, func(t *store.Tx) error {
 		if err := knownClasses(t, names); err != nil {

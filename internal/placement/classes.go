@@ -2,7 +2,6 @@ package placement
 
 import (
 	"errors"
-	"maps"
 	"slices"
 
 	"github.com/kilonova/kilonova/internal/nova"
@@ -41,5 +40,3 @@ func prefixed(err error, kind nova.Kind, words string) error {
 	}
 	return nova.Errorf(kind, "%s%s", words, e.Msg)
 }
-
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/store"
 )
 
 // Code tells programs why something was refused, where the kind of error does not.
@@ -35,11 +36,15 @@ func Errorf(k nova.Kind, code Code, format string, args ...any) *nova.Error {
 	return &nova.Error{Kind: k, Msg: fmt.Sprintf(format, args...), Cause: coded{code}}
 }
 
-// CodeOf is the code that an error carries; Undefined when there is none.
+// CodeOf is the code that an error carries; Undefined when there is none. Who has lost every
+// race with others, as often as it was run again, is told to come back.
 func CodeOf(err error) Code {
 	var c coded
-	if errors.As(err, &c) {
+	switch {
+	case errors.As(err, &c):
 		return c.code
+	case errors.Is(err, store.ErrStale):
+		return ConcurrentUpdate
 	}
 	return Undefined
 }

@@ -117,7 +117,7 @@ func (p *Placement) edit(ctx context.Context, provider string, fn func(map[strin
 
 // judge refuses an inventory of which less than nothing could be allocated.
 func (s Stock) judge(format string) error {
-	for _, class := range sorted(s.Inventories) {
+	for _, class := range sortedKeys(s.Inventories) {
 		i := s.Inventories[class]
 		capacity := math.Trunc(float64(i.Total-i.Reserved) * i.Ratio)
 		if capacity > 0 || capacity == 0 && s.ReservedMayBeAll {

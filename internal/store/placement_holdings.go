@@ -315,8 +315,10 @@ func (h *holders) write() error {
 			return err
 		}
 	}
-	if err := h.q.deleteIn("consumers WHERE id", gone); err != nil {
-		return err
+	for _, of := range []string{"consumers WHERE id", "assignments WHERE consumer_id"} {
+		if err := h.q.deleteIn(of, gone); err != nil {
+			return err
+		}
 	}
 	if err := h.q.deleteIn("allocations WHERE consumer_id", sortedKeys(h.held)); err != nil {
 		return err
