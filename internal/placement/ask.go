@@ -7,7 +7,8 @@ import (
 
 // Ask is one question for candidates: that of GET /allocation_candidates, and the
 // scheduler's. An Ask belongs to one asker at a time: the index keeps in it what it has
-// found out, so that a question put to many classes is understood once.
+// found out, so that a question put to many classes is understood once. So it must not be
+// changed after it was asked.
 type Ask struct {
 	// Groups are what is asked for together. The unsuffixed group comes first when there is
 	// one; its resources may come from several providers of a tree and from those that share

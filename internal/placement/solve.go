@@ -10,6 +10,7 @@ type solver struct {
 	pick []int // the option chosen, by slot; -1: none yet
 	left []int64
 	take []int64
+	done bool
 }
 
 // start sets out on a class, or on one member of it.
@@ -29,11 +30,12 @@ func (v *solver) start(s *search, p *plan, c *Class, t *tree) {
 	for range v.left {
 		v.take = append(v.take, 0)
 	}
+	v.done = p.lack.Want != WantNothing || len(p.slots) == 0 || v.hopeless()
 }
 
 // next goes to the next way; false when there is none any more.
 func (v *solver) next() bool {
-	if v.p.lack.Want != WantNothing || len(v.pick) == 0 {
+	if v.done {
 		return false
 	}
 	d, last := 0, len(v.pick)-1
@@ -53,6 +55,7 @@ func (v *solver) next() bool {
 		case v.pick[d] == len(v.p.slots[d].options):
 			v.pick[d] = -1
 			if d--; d < 0 {
+				v.done = true
 				return false
 			}
 		case d == last:
