@@ -13,6 +13,7 @@ type Facts struct {
 	Sagas       []saga.Record // that do not rest, or are stuck
 	WrongUsed   []string      // inventories whose used is not the sum of their allocations
 	WrongUsages []string      // projects whose usage is not the sum of their servers
+	WrongPlaces []string      // members of server groups that are gone, or elsewhere than their group says
 	WrongZones  []string      // hosts of aggregates without a service, or with one in another zone
 }
 
@@ -66,6 +67,11 @@ func (t *Tx) Facts() (f Facts, err error) {
 		return f, err
 	}
 	if f.WrongUsages, err = t.wrongUsages(f.Servers); err != nil {
+		return f, err
+	}
+	f.WrongPlaces, err = Servers{t}.ids(`SELECT m.server_id FROM server_group_members m LEFT JOIN servers v
+		ON v.id=m.server_id AND v.deleted=0 WHERE v.id IS NULL OR m.host<>'' AND m.host<>v.host`)
+	if err != nil {
 		return f, err
 	}
 	f.WrongZones, err = t.wrongZones()

@@ -70,6 +70,7 @@ var whole = map[string]string{
 	"SELECT id, generation, traits, aggrega":  "the loops that mirror aggregates and services, every ten minutes",
 	"SELECT id, host FROM hypervisors":        "the loops that mirror aggregates and services, every ten minutes",
 	"SELECT id FROM consumers":                "the check of the whole",
+	"FROM server_group_members m LEFT JOIN":   "the check of the whole",
 	"FROM consumers c LEFT JOIN":              "the check of the whole",
 	"SELECT server_id, host, pending FROM":    "the check of the whole",
 	"FROM inventories i LEFT JOIN":            "the check of the whole",

@@ -123,6 +123,9 @@ func compare(f store.Facts, ports []desired.Port, guests map[string][]virt.State
 	for _, id := range f.WrongUsages {
 		say("project %s: its usage is not the sum of its servers", id)
 	}
+	for _, id := range f.WrongPlaces {
+		say("server %s is in a server group, but not where the group has it", id)
+	}
 	for _, host := range f.WrongZones {
 		say("host %s is in an aggregate, but has no service in its zone", host)
 	}

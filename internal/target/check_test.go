@@ -59,6 +59,7 @@ func TestTheCheckFindsWhatHasNoOwner(t *testing.T) {
 			[]string{"allocation of failed has no server on a host", "allocation of nobody has no server on a host"}},
 		{"sums that are wrong", func(w world) { w.f.WrongUsed, w.f.WrongUsages = []string{"p"}, []string{"q"} },
 			[]string{"project q: its usage is not the sum of its servers", "provider p: what is used is not the sum of its allocations"}},
+		{"a place in a group that nobody has", func(w world) { w.f.WrongPlaces = []string{"x"} }, []string{"server x is in a server group, but not where the group has it"}},
 		{"a host out of its zone", func(w world) { w.f.WrongZones = []string{"h1"} }, []string{"host h1 is in an aggregate, but has no service in its zone"}},
 		{"ports of nobody", func(w world) {
 			*w.ports = append(*w.ports, desired.Port{ID: "1", DeviceID: "nobody"}, desired.Port{ID: "2", DeviceID: "failed"})
