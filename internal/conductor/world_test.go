@@ -19,6 +19,7 @@ import (
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/saga"
 	"github.com/kilonova/kilonova/internal/scheduler"
+	"github.com/kilonova/kilonova/internal/servergroup"
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/sqlite"
@@ -49,7 +50,7 @@ func newWorld(t *testing.T, hosts ...string) *world {
 	w := &world{t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0)), ports: map[string]string{}, doms: map[string]nova.Power{}, fail: map[string]string{}, dead: map[string]bool{}, db: db}
 	w.store = store.New(db, w.clock)
 	p := placement.New(w.store)
-	s := scheduler.New(scheduler.Config{Store: w.store, Placement: p, Clock: w.clock})
+	s := scheduler.New(scheduler.Config{Store: w.store, Placement: p, Clock: w.clock, Groups: groups{servergroup.New(w.store, -1)}})
 	w.c = New(Config{
 		Store: w.store, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Scheduler: s, Accounts: p, Ports: w, Owner: "test",
 	})
