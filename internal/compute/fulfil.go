@@ -71,7 +71,7 @@ func (a *Agent) domain(w *nova.Wish) (virt.Domain, error) {
 		ProjectID: s.ProjectID, UserID: s.UserID,
 		VCPUs: int(s.Flavor.VCPUs), MemoryMiB: s.Flavor.MemoryMiB, RootGiB: s.Flavor.RootGiB,
 		EphemeralGiB: s.Flavor.EphemeralGiB, SwapMiB: s.Flavor.SwapMiB,
-		FlavorName: s.Flavor.Name, ExtraSpecs: s.Flavor.ExtraSpecs,
+		FlavorName: s.Flavor.Name, ExtraSpecs: s.Flavor.ExtraSpecs, Assignment: s.Assignment,
 		ImageID: s.ImageID, ImageFormat: s.Image.Format, ImageSum: s.Image.SHA512, ImageSize: s.Image.Size,
 		ImageMeta: s.ImageProps, VIFs: s.VIFs,
 		Power: w.Power, Boots: w.Boots, HardBoot: w.HardBoot, StopTimeout: w.StopTimeout,

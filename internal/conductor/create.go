@@ -23,8 +23,10 @@ type createState struct {
 	Host     string
 	Node     string
 	Zone     string
-	Tried    []string // hosts that failed
-	Last     string   // why the last of them did
+	// Assignment is what the claim gave the server of the host for itself.
+	Assignment *nova.Assignment `json:",omitempty"`
+	Tried      []string         // hosts that failed
+	Last       string           // why the last of them did
 	// Placement says why the server is where it is, or nowhere. It lives in the notebook, so
 	// that it costs no row of its own and says what ran.
 	Placement *explain.Report `json:",omitempty"`
@@ -103,13 +105,13 @@ func (c *Conductor) claimHost(ctx context.Context, s *createState) error {
 		return nova.Errorf(nova.Invalid, "Exceeded maximum number of retries. Exhausted all hosts available for "+
 			"retrying build failures for instance %s. Last exception: %s", s.ServerID, s.Last)
 	}
-	s.Host, s.Node, s.Zone = at.Host, at.Node, at.Zone
+	s.Host, s.Node, s.Zone, s.Assignment = at.Host, at.Node, at.Zone, at.Assignment
 	return err
 }
 
 func onHost(t *store.Tx, s *createState) error {
 	_, err := t.Servers().Change(s.ServerID, func(v *nova.Server) error {
-		v.Host, v.Node, v.Zone = s.Host, s.Node, s.Zone
+		v.Host, v.Node, v.Zone, v.Assignment = s.Host, s.Node, s.Zone, s.Assignment
 		switch {
 		case v.Saga != s.SagaID: // a delete has it; this saga is about to be cancelled
 		case s.Networks:
@@ -124,7 +126,7 @@ func onHost(t *store.Tx, s *createState) error {
 
 func offHost(t *store.Tx, s *createState) error {
 	v, err := t.Servers().Change(s.ServerID, func(v *nova.Server) error {
-		v.Host, v.Node, v.Zone = "", "", ""
+		v.Host, v.Node, v.Zone, v.Assignment = "", "", "", nil
 		return nil
 	})
 	if err != nil || v.GroupID == "" {

@@ -75,6 +75,8 @@ type Server struct {
 	Host string `json:"host,omitempty"` // the agent's host; empty: on none
 	Node string `json:"node,omitempty"` // the hypervisor's hostname
 	Zone string `json:"zone,omitempty"` // of the host
+	// Assignment is what it has of its host for itself: processors, memory pages, devices.
+	Assignment *Assignment `json:"assignment,omitempty"`
 
 	Boots int64  `json:"boots,omitempty"` // reboots asked for so far
 	Saga  string `json:"saga,omitempty"`  // the operation under way

@@ -30,6 +30,7 @@ import (
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/explain"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
+	"github.com/kilonova/kilonova/internal/scheduler/own"
 	"github.com/kilonova/kilonova/internal/scheduler/request"
 	"github.com/kilonova/kilonova/internal/scheduler/weigher"
 	"github.com/kilonova/kilonova/internal/store"
@@ -42,6 +43,8 @@ type Placement interface {
 	Read(fn func(*placement.Index))
 	SetLabel(root string, label any)
 	Allocate(ctx context.Context, c store.Consumer, want store.Resources) error
+	// AllocateBy is Allocate by a claim that is part of a larger change.
+	AllocateBy(ctx context.Context, want store.Resources, claim func(*store.Tx) (repeated bool, err error)) error
 	Release(ctx context.Context, consumer string) error
 	Held(ctx context.Context, consumer string) (provider string, err error)
 }
@@ -68,6 +71,7 @@ type Config struct {
 	// taken at random; default 1.
 	SubsetSize int
 	Shuffle    bool // shuffle_best_same_weighed_hosts
+	PackCells  bool // [compute] packing_host_numa_cells_allocation_strategy
 	// Attempts is [scheduler] max_attempts: a choice has one alternate less; default 3.
 	Attempts int
 	// Terse leaves names of hosts out of reports.
@@ -114,6 +118,7 @@ func New(cfg Config) *Scheduler {
 	if cfg.Filters == nil {
 		cfg.Filters = filter.Default()
 	}
+	cfg.Filters = filter.WithThings(cfg.Filters, cfg.PackCells)
 	if cfg.Weighers == nil {
 		cfg.Weighers = weigher.Default()
 	}
@@ -172,6 +177,8 @@ type Choice struct {
 	// Why tells why the other hosts were refused. It is there also when no host will do; nil
 	// where nothing was decided, as the server holds a host already.
 	Why *explain.Report
+	// Assignment is what the server got of the host for itself; nil: nothing.
+	Assignment *nova.Assignment
 }
 
 // claimTries is how often a claim that others won is tried with another host.
@@ -183,7 +190,7 @@ const claimTries = 20
 func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Choice, error) {
 	refreshed, begun := s.cfg.Driver == CachingScheduler, s.begun.Load()
 	for range claimTries {
-		picks, why, err := s.decide(ctx, v, not)
+		picks, why, things, err := s.decide(ctx, v, not)
 		refused := err == nil && len(picks) == 0 || nova.KindOf(err) == nova.Invalid
 		switch {
 		case err != nil && !refused:
@@ -205,7 +212,7 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 			}
 			return Choice{Why: why}, err
 		}
-		err = s.take(ctx, v, picks[0])
+		got, err := s.take(ctx, v, picks[0], things)
 		if errors.Is(err, store.ErrHeld) {
 			at, err := s.held(ctx, v.ID)
 			if err != nil || at.Host != "" {
@@ -213,30 +220,40 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 			}
 			continue // it was released since
 		}
+		if errors.Is(err, own.ErrMisfit) {
+			// Others were faster, or no filter has looked: another host may do.
+			if err := s.view.reread(ctx, picks[0].root); err != nil {
+				return Choice{}, err
+			}
+			not = append(slices.Clone(not), picks[0].host.Name)
+			continue
+		}
 		if nova.IsConflict(err) {
 			continue
 		}
 		if err != nil {
 			return Choice{}, err
 		}
-		return s.chosen(v, picks, why), nil
+		at := s.chosen(v, picks, why)
+		at.Assignment = got
+		return at, nil
 	}
 	return Choice{}, nova.Errorf(nova.Unavailable, "server %s: lost %d claims to others", v.ID, claimTries)
 }
 
 // decide chooses hosts for the server from what is known now.
-func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (picks []pick, why *explain.Report, err error) {
+func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (picks []pick, why *explain.Report, things *own.Ask, err error) {
 	now := s.cfg.Clock.Now()
 	s.view.silence(now)
 	r, err := s.request(ctx, v, not)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	r.Spec.Now, r.Spec.DownAfter = now, s.cfg.DownAfter
 	for i := range s.cfg.Filters {
 		if f := &s.cfg.Filters[i]; f.Prepare != nil {
 			if err := f.Prepare(ctx, &r.Spec, s.view.nodeNames); err != nil {
-				return nil, nil, fmt.Errorf("scheduler: %s: %w", f.Name, err)
+				return nil, nil, nil, fmt.Errorf("scheduler: %s: %w", f.Name, err)
 			}
 		}
 	}
@@ -248,7 +265,7 @@ func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (p
 			s.cfg.Refused(x.By, x.Hosts)
 		}
 	}
-	return picks, why, err
+	return picks, why, r.Spec.Things, err
 }
 
 // request reads what the server asks.
@@ -289,14 +306,26 @@ func (s *Scheduler) where(ctx context.Context, v *nova.Server) (map[string]strin
 	return out, err
 }
 
-// take takes the place in the server's group, and then the resources.
-func (s *Scheduler) take(ctx context.Context, v *nova.Server, p pick) error {
+// take takes the place in the server's group, and then the resources, with what the server
+// gets for itself among them.
+func (s *Scheduler) take(ctx context.Context, v *nova.Server, p pick, things *own.Ask) (got *nova.Assignment, err error) {
 	if v.GroupID != "" && s.cfg.Groups != nil {
 		if err := s.cfg.Groups.Place(ctx, v.GroupID, v.ID, p.host.Name); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return s.cfg.Placement.Allocate(ctx, store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID}, p.way.Resources())
+	who, want := store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID}, p.way.Resources()
+	if things.Nothing() {
+		return nil, s.cfg.Placement.Allocate(ctx, who, want)
+	}
+	err = s.cfg.Placement.AllocateBy(ctx, want, func(t *store.Tx) (repeated bool, err error) {
+		got, repeated, err = own.Claim(t, who, p.root, want, things, s.cfg.PackCells)
+		return repeated, err
+	})
+	if err == nil {
+		s.view.took(p.root, v.ID, got)
+	}
+	return got, err
 }
 
 // chosen is the answer of a decision whose first host was claimed.
@@ -323,6 +352,14 @@ func (s *Scheduler) held(ctx context.Context, serverID string) (Choice, error) {
 	if err != nil || provider == "" {
 		return Choice{}, err
 	}
+	var has *nova.Assignment
+	err = s.cfg.Store.View(ctx, func(t *store.Tx) (err error) {
+		has, err = own.Held(t, serverID)
+		return err
+	})
+	if err != nil {
+		return Choice{}, err
+	}
 	at, ok := s.placeOf(provider)
 	if !ok {
 		if err := s.refreshSince(ctx, begun); err != nil {
@@ -333,6 +370,7 @@ func (s *Scheduler) held(ctx context.Context, serverID string) (Choice, error) {
 	if !ok {
 		return Choice{}, nova.Errorf(nova.Unavailable, "server %s: its claim is on provider %s, which is not known yet", serverID, provider)
 	}
+	at.Assignment = has
 	return at, nil
 }
 
@@ -353,5 +391,9 @@ func (s *Scheduler) placeOf(provider string) (at Choice, ok bool) {
 
 // Release gives back what Claim allocated.
 func (s *Scheduler) Release(ctx context.Context, serverID string) error {
-	return s.cfg.Placement.Release(ctx, serverID)
+	err := s.cfg.Placement.Release(ctx, serverID)
+	if err == nil {
+		s.view.freed(serverID)
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
+	"github.com/kilonova/kilonova/internal/scheduler/pci"
 	"github.com/kilonova/kilonova/internal/scheduler/request"
 	"github.com/kilonova/kilonova/internal/scheduler/weigher"
 )
@@ -17,6 +18,8 @@ type Settings struct {
 	Subset   int    `conf:"filter_scheduler.host_subset_size" default:"1" min:"1" was:"scheduler_host_subset_size" help:"One of this many best hosts is chosen at random."`
 	Shuffle  bool   `conf:"filter_scheduler.shuffle_best_same_weighed_hosts" default:"false" help:"Of hosts that weigh the same one is chosen at random."`
 	Explain  bool   `conf:"scheduler.explain" default:"true" help:"Reports of decisions name hosts as examples."`
+
+	Aliases []string `conf:"pci.alias" multi:"true" help:"Names under which flavors ask for PCI devices: JSON objects with name, vendor_id, product_id, device_type, numa_policy, resource_class, traits."`
 
 	Filters  filter.Options
 	Weighers weigher.Options
@@ -47,7 +50,12 @@ func (s *Settings) Config(zone string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	return Config{Driver: driver, SubsetSize: s.Subset, Shuffle: s.Shuffle, Attempts: s.Attempts, Terse: !s.Explain, Request: s.Request,
+	aliases, err := pci.ParseAliases(s.Aliases, s.Request.PCI)
+	if err != nil {
+		return Config{}, err
+	}
+	s.Request.Aliases = aliases
+	return Config{Driver: driver, SubsetSize: s.Subset, PackCells: s.Filters.PackCells, Shuffle: s.Shuffle, Attempts: s.Attempts, Terse: !s.Explain, Request: s.Request,
 		Filters: listed(filters), Weighers: listed(weighers)}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
+	"github.com/kilonova/kilonova/internal/scheduler/own"
 	"github.com/kilonova/kilonova/internal/scheduler/request"
 	"github.com/kilonova/kilonova/internal/scheduler/weigher"
 	"github.com/kilonova/kilonova/internal/store"
@@ -38,6 +39,7 @@ type view struct {
 	shared  map[factsKey]*facts
 	extras  map[string]*extra
 	servers servers
+	things  own.Book // what hosts give to one server only
 
 	mu     sync.RWMutex // guards what decisions read
 	hosts  map[string]*known
@@ -71,6 +73,7 @@ type factsKey struct {
 	static           *static
 	zone, reason     string
 	aggregates       string
+	things           *own.Things
 	disabled, forced bool
 	silent           bool
 }
@@ -167,6 +170,9 @@ func (v *view) refresh(ctx context.Context, now time.Time) error {
 		if err := v.readAggregates(t); err != nil {
 			return err
 		}
+		if err := v.things.Sync(t); err != nil {
+			return err
+		}
 		return v.servers.read(t, v.counting, now)
 	})
 	if err != nil {
@@ -224,6 +230,7 @@ func (v *view) readHypervisors(t *store.Tx, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		v.things.Put(h.ID, h.Topology, h.Devices)
 		docs[id] = &hypervisor{id: h.ID, host: h.Host, node: h.Hostname, ip: h.HostIP, num: h.Num, text: text, static: v.static(&h)}
 		return nil
 	})
@@ -233,6 +240,7 @@ func (v *view) readHypervisors(t *store.Tx, now time.Time) error {
 	v.docs, v.newest = docs, newest
 	if whole {
 		v.whole = now
+		v.things.Keep(func(root string) bool { return docs[root] != nil })
 	}
 	return nil
 }
@@ -354,12 +362,14 @@ func sortedHosts(hosts map[string]*known) []*known {
 
 func (v *view) labelOf(h *hypervisor, a *agent) label {
 	s := &a.service
-	key := factsKey{static: h.static, zone: s.Zone, reason: s.DisabledReason, aggregates: v.groups.names[h.host],
+	things := v.things.Of(h.id)
+	key := factsKey{static: h.static, things: things, zone: s.Zone, reason: s.DisabledReason, aggregates: v.groups.names[h.host],
 		disabled: s.Disabled, forced: s.ForcedDown, silent: a.silent}
 	f := v.shared[key]
 	if f == nil {
 		f = &facts{Facts: h.static.Facts}
 		f.Zone, f.Disabled, f.DisabledReason, f.ForcedDown, f.Silent = s.Zone, s.Disabled, s.DisabledReason, s.ForcedDown, a.silent
+		f.Things, f.FreeDevices = things, things.FreeDevices()
 		f.SetAggregates(v.groups.of[h.host])
 		f.times = make([]float64, len(v.weighers))
 		for i := range v.weighers {
@@ -420,6 +430,40 @@ func (v *view) placed(s *nova.Server, host *known) {
 	v.reading.Lock()
 	defer v.reading.Unlock()
 	if v.servers.put(s.ID, host.Name, s, v.counting) {
+		v.tell(host)
+	}
+}
+
+// took counts what this process has just given out of a host, before it is read.
+func (v *view) took(root, server string, a *nova.Assignment) {
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	v.things.Took(root, server, a)
+	v.relabel(root)
+}
+
+// freed counts what a server has given back.
+func (v *view) freed(server string) {
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	for _, root := range v.things.Freed(server) {
+		v.relabel(root)
+	}
+}
+
+// reread looks at what one host has given out: a claim found it other than it is known.
+func (v *view) reread(ctx context.Context, root string) error {
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	err := v.things.Reread(ctx, v.store, root)
+	if err == nil {
+		v.relabel(root)
+	}
+	return err
+}
+
+func (v *view) relabel(root string) {
+	if host := v.Host(root); host != nil {
 		v.tell(host)
 	}
 }

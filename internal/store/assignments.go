@@ -53,8 +53,17 @@ func (q Assignments) Of(consumer string) ([]Assigned, error) {
 	return q.list(" WHERE consumer_id=?", consumer)
 }
 
-// All lists everything that is given out, anywhere.
-func (q Assignments) All() ([]Assigned, error) { return q.list("") }
+// Names lists who has anything, by provider.
+func (q Assignments) Names() (map[string][]string, error) {
+	out := map[string][]string{}
+	err := q.t.Each("SELECT provider_id, consumer_id FROM assignments", nil, func(scan func(...any) error) error {
+		var provider, consumer string
+		err := scan(&provider, &consumer)
+		out[provider] = append(out[provider], consumer)
+		return err
+	})
+	return out, err
+}
 
 func (q Assignments) list(where string, args ...any) (out []Assigned, err error) {
 	err = q.t.Each("SELECT consumer_id, provider_id, doc FROM assignments"+where, args, func(scan func(...any) error) error {

@@ -16,7 +16,6 @@ type OwnSettings struct {
 	DedicatedCPUs string   `conf:"compute.cpu_dedicated_set" help:"Processors that a guest may have for itself (PCPU)."`
 	HugePages     []string `conf:"DEFAULT.reserved_huge_pages" multi:"true" help:"Memory pages of a host that are kept back, each as node:0,size:2048,count:64; the size is in KiB, or has a unit."`
 	Devices       []string `conf:"pci.device_spec" multi:"true" help:"PCI devices that guests may have: JSON objects with vendor_id, product_id, address or devname, and tags as physical_network, resource_class, traits."`
-	Aliases       []string `conf:"pci.alias" multi:"true" help:"Names under which flavors ask for PCI devices: JSON objects with name, vendor_id, product_id, device_type, numa_policy, resource_class, traits."`
 }
 
 // offer reads the settings, and answers what makes of a host's facts what servers may have.

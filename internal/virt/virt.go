@@ -52,6 +52,8 @@ type Domain struct {
 	SwapMiB      int64
 	FlavorName   string
 	ExtraSpecs   map[string]string // hw:… and others of the flavor
+	// Assignment is what the guest has of the host for itself; nil: nothing.
+	Assignment *nova.Assignment
 
 	ImageID     string // empty: no root disk from an image
 	ImageFormat string // raw, qcow2

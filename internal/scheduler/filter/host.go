@@ -24,7 +24,7 @@ type Facts struct {
 	Metrics map[string]float64
 
 	// Things are what the host gives to one server only, and what of it is taken.
-	Things *own.Things
+	Things *own.Things `json:"-"`
 
 	// Aggregates are those that the host is in.
 	Aggregates []Aggregate

@@ -12,12 +12,12 @@ import (
 )
 
 // Book is what a scheduler knows of the hosts' own things. It may be old; Claim judges by
-// the truth.
+// the truth. The zero value is empty.
 type Book struct {
 	mu    sync.RWMutex
-	hosts map[string]*page   // by root provider
-	equal map[string]*Things // those in use, by what they are
-	holds map[string]string  // root provider by consumer
+	hosts map[string]*page                       // by root provider
+	equal map[string]*Things                     // those in use, by what they are
+	given map[string]map[string]*nova.Assignment // by root provider and consumer
 }
 
 // page is one host.
@@ -25,84 +25,117 @@ type page struct {
 	topology *nova.Topology
 	devices  []nova.PCIDevice
 	facts    string // what the two are, as text
-	taken    map[string]*nova.Assignment
 	key      string // facts, and what is taken
 	things   *Things
 }
 
-// Load reads everything again. Hosts that have nothing of the kind are passed over.
-func (b *Book) Load(t *store.Tx, hosts []nova.Hypervisor) error {
-	var given []store.Assigned
-	pages := map[string]*page{}
-	for i := range hosts {
-		h := &hosts[i]
-		if h.Topology == nil && len(h.Devices) == 0 {
+// Put says what a host has. One that has nothing of the kind is forgotten.
+func (b *Book) Put(root string, top *nova.Topology, devices []nova.PCIDevice) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if top == nil && len(devices) == 0 {
+		delete(b.hosts, root)
+		return
+	}
+	text, err := json.Marshal([]any{top, devices})
+	if err != nil {
+		delete(b.hosts, root)
+		return
+	}
+	if old := b.hosts[root]; old != nil && old.facts == string(text) {
+		return
+	}
+	if b.hosts == nil {
+		b.hosts, b.equal = map[string]*page{}, map[string]*Things{}
+	}
+	p := &page{topology: top, devices: devices, facts: string(text)}
+	b.hosts[root] = p
+	b.settle(root, p)
+}
+
+// Keep forgets the hosts that are not there any more.
+func (b *Book) Keep(there func(root string) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.hosts, func(root string, _ *page) bool { return !there(root) })
+}
+
+// Sync reads what was given out and freed by others. Without hosts that have anything there
+// is nothing to read.
+func (b *Book) Sync(t *store.Tx) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.hosts) == 0 {
+		return nil
+	}
+	names, err := t.Assignments().Names()
+	if err != nil {
+		return err
+	}
+	changed := map[string]bool{}
+	for root, was := range b.given {
+		now := names[root]
+		changed[root] = slices.ContainsFunc(slices.Collect(maps.Keys(was)), func(c string) bool { return !slices.Contains(now, c) })
+	}
+	for root, now := range names {
+		was := b.given[root]
+		changed[root] = changed[root] || slices.ContainsFunc(now, func(c string) bool { return was[c] == nil })
+	}
+	for root, differs := range changed {
+		if !differs {
 			continue
 		}
-		facts, err := json.Marshal([]any{h.Topology, h.Devices})
+		list, err := t.Assignments().On(root)
 		if err != nil {
 			return err
 		}
-		pages[h.ID] = &page{topology: h.Topology, devices: h.Devices, facts: string(facts)}
-	}
-	if len(pages) > 0 {
-		var err error
-		if given, err = t.Assignments().All(); err != nil {
-			return err
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.hosts, b.equal, b.holds = pages, map[string]*Things{}, map[string]string{}
-	for i := range given {
-		b.note(given[i].Provider, given[i].Consumer, &given[i].Assignment)
-	}
-	for _, p := range pages {
-		b.settle(p)
+		b.write(root, list)
 	}
 	return nil
 }
 
-// note writes down what a consumer has of a host.
-func (b *Book) note(root, consumer string, a *nova.Assignment) *page {
-	p := b.hosts[root]
-	if p == nil {
-		return nil
+// write takes down all that is given out of a host.
+func (b *Book) write(root string, list []store.Assigned) {
+	taken := make(map[string]*nova.Assignment, len(list))
+	for i := range list {
+		taken[list[i].Consumer] = &list[i].Assignment
 	}
-	taken := maps.Clone(p.taken)
-	if taken == nil {
-		taken = map[string]*nova.Assignment{}
+	b.set(root, taken)
+}
+
+// set replaces what is given out of a host.
+func (b *Book) set(root string, taken map[string]*nova.Assignment) {
+	if b.given == nil {
+		b.given = map[string]map[string]*nova.Assignment{}
 	}
-	if a == nil {
-		delete(taken, consumer)
-		delete(b.holds, consumer)
-	} else {
-		taken[consumer] = a
-		b.holds[consumer] = root
+	b.given[root] = taken
+	if len(taken) == 0 {
+		delete(b.given, root)
 	}
-	p.taken = taken
-	return p
+	if p := b.hosts[root]; p != nil {
+		b.settle(root, p)
+	}
 }
 
 // settle finds the host's things among those that are equal.
-func (b *Book) settle(p *page) {
-	key := p.facts
-	if len(p.taken) > 0 {
-		// What is taken counts, not by whom: text that names none of the consumers, sorted.
-		parts := make([]string, 0, len(p.taken))
-		for _, a := range p.taken {
+func (b *Book) settle(root string, p *page) {
+	taken := b.given[root]
+	p.key = p.facts
+	if len(taken) > 0 {
+		// What is taken counts, not by whom: texts that name none of the consumers, sorted.
+		parts := make([]string, 0, len(taken))
+		for _, a := range taken {
 			text, _ := json.Marshal(a) // our own structs always can be
 			parts = append(parts, string(text))
 		}
 		slices.Sort(parts)
 		text, _ := json.Marshal(parts)
-		key += string(text)
+		p.key += string(text)
 	}
-	p.key = key
-	if p.things = b.equal[key]; p.things == nil {
-		p.things = Of(p.topology, p.devices, slices.Collect(maps.Values(p.taken))...)
+	if p.things = b.equal[p.key]; p.things == nil {
+		p.things = Of(p.topology, p.devices, slices.Collect(maps.Values(taken))...)
 		b.prune()
-		b.equal[key] = p.things
+		b.equal[p.key] = p.things
 	}
 }
 
@@ -131,26 +164,35 @@ func (b *Book) Of(root string) *Things {
 
 // Took says that a claim is committed.
 func (b *Book) Took(root, consumer string, a *nova.Assignment) {
-	if a == nil {
+	if a.Empty() {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.note(root, consumer, a); p != nil {
-		b.settle(p)
+	taken := maps.Clone(b.given[root])
+	if taken == nil {
+		taken = map[string]*nova.Assignment{}
 	}
+	taken[consumer] = a
+	b.set(root, taken)
 }
 
-// Freed says that a consumer has nothing any more, and answers the host whose things
-// changed by that; empty for none.
-func (b *Book) Freed(consumer string) (root string) {
+// Freed says that a consumer has nothing any more, and answers the hosts whose things changed
+// by that.
+func (b *Book) Freed(consumer string) (roots []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	root = b.holds[consumer]
-	if p := b.note(root, consumer, nil); p != nil {
-		b.settle(p)
+	for root, taken := range b.given {
+		if taken[consumer] != nil {
+			roots = append(roots, root)
+		}
 	}
-	return root
+	for _, root := range roots {
+		taken := maps.Clone(b.given[root])
+		delete(taken, consumer)
+		b.set(root, taken)
+	}
+	return roots
 }
 
 // Reread looks at one host again: a claim found it other than the book says.
@@ -166,25 +208,9 @@ func (b *Book) Reread(ctx context.Context, s *store.Store, root string) error {
 	if err != nil {
 		return err
 	}
-	facts, err := json.Marshal([]any{h.Topology, h.Devices})
-	if err != nil {
-		return err
-	}
+	b.Put(root, h.Topology, h.Devices)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.hosts == nil {
-		b.hosts, b.equal, b.holds = map[string]*page{}, map[string]*Things{}, map[string]string{}
-	}
-	if old := b.hosts[root]; old != nil {
-		for consumer := range old.taken {
-			delete(b.holds, consumer)
-		}
-	}
-	p := &page{topology: h.Topology, devices: h.Devices, facts: string(facts)}
-	b.hosts[root] = p
-	for i := range given {
-		b.note(root, given[i].Consumer, &given[i].Assignment)
-	}
-	b.settle(p)
+	b.write(root, given)
 	return nil
 }

@@ -16,8 +16,8 @@ var ErrMisfit = errors.New("the host has not what the server wants for itself")
 // Claim allocates the resources for a server, with the host's root provider among them, and
 // gives it its own things of the host. It runs in the transaction of the claim.
 //
-// A server that has exactly these allocations already keeps what it has.
-func Claim(t *store.Tx, c store.Consumer, root string, want store.Resources, a *Ask, l Limits) (*nova.Assignment, bool, error) {
+// A server that has something already gives store.ErrHeld.
+func Claim(t *store.Tx, c store.Consumer, root string, want store.Resources, a *Ask, pack bool) (*nova.Assignment, bool, error) {
 	if a.Nothing() {
 		repeated, err := t.Placement().Claim(c, want)
 		return nil, repeated, err
@@ -36,6 +36,11 @@ func Claim(t *store.Tx, c store.Consumer, root string, want store.Resources, a *
 	if err != nil {
 		return nil, false, err
 	}
+	inventories, err := t.Placement().InventoriesOf([]string{root})
+	if err != nil {
+		return nil, false, err
+	}
+	l := Limits{CPURatio: inventories[root]["VCPU"].Ratio, RAMRatio: inventories[root]["MEMORY_MB"].Ratio, Pack: pack}
 	got, no := Of(h.Topology, h.Devices, assignments(taken)...).Fit(a, l)
 	if no != nil {
 		return nil, false, nova.Errorf(nova.Conflict, "host %s: %s: %w", h.Host, no.Why, ErrMisfit)

@@ -112,3 +112,14 @@ func (t *Things) Fit(a *Ask, l Limits) (*nova.Assignment, *Refusal) {
 func lacking(no *pci.Refusal) *Refusal {
 	return &Refusal{Why: no.Why, Asked: int64(no.Asked), Free: int64(no.Free), Devices: true}
 }
+
+// FreeDevices counts the host's devices that no server has.
+func (t *Things) FreeDevices() (n int) {
+	if t == nil {
+		return 0
+	}
+	for _, free := range t.PCI.FreeByCell() {
+		n += free
+	}
+	return n
+}

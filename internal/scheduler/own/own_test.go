@@ -72,7 +72,7 @@ func open(t *testing.T, db *sqldb.DB) *store.Store {
 
 func claim(t *testing.T, s *store.Store, id string, a *own.Ask) (got *nova.Assignment, err error) {
 	err = s.Update(t.Context(), func(tx *store.Tx) (err error) {
-		got, _, err = own.Claim(tx, store.Consumer{ID: id, ProjectID: "p", UserID: "u"}, "node", store.Resources{"node": {"MEMORY_MB": 512}}, a, own.Limits{})
+		got, _, err = own.Claim(tx, store.Consumer{ID: id, ProjectID: "p", UserID: "u"}, "node", store.Resources{"node": {"MEMORY_MB": 512}}, a, false)
 		return err
 	})
 	return got, err
@@ -184,9 +184,8 @@ func TestTheBookKnowsWhatIsFreeAndWhoIsEqual(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		s := open(t, db)
 		b := &own.Book{}
-		hosts := []nova.Hypervisor{host("node"), host("a"), host("b"), {ID: "plain"}}
-		if err := s.View(t.Context(), func(tx *store.Tx) error { return b.Load(tx, hosts) }); err != nil {
-			t.Fatal(err)
+		for _, h := range []nova.Hypervisor{host("node"), host("a"), host("b"), {ID: "plain"}} {
+			b.Put(h.ID, h.Topology, h.Devices)
 		}
 		if b.Of("a") != b.Of("b") || b.Of("a") == nil || b.Of("plain") != nil || b.Of("unknown") != nil {
 			t.Error("equal hosts are not one, or plain ones are something")
@@ -206,8 +205,21 @@ func TestTheBookKnowsWhatIsFreeAndWhoIsEqual(t *testing.T) {
 		if b.Of("node") == b.Of("a") {
 			t.Error("hosts that are used in different ways are one")
 		}
-		if root := b.Freed("s"); root != "node" || b.Of("node") != b.Of("a") {
-			t.Errorf("a host that is free again is not as others: %s", root)
+		if roots := b.Freed("s"); fmt.Sprint(roots) != "[node]" || b.Of("node") != b.Of("a") {
+			t.Errorf("a host that is free again is not as others: %s", roots)
+		}
+		sync := func(tx *store.Tx) error { return b.Sync(tx) }
+		if err := s.View(t.Context(), sync); err != nil || b.Of("node") == b.Of("a") {
+			t.Errorf("what others gave out is not seen: %v", err)
+		}
+		if err := s.Update(t.Context(), func(tx *store.Tx) error { _, err := tx.Placement().Free("s"); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.View(t.Context(), sync); err != nil || b.Of("node") != b.Of("a") {
+			t.Errorf("what others freed is not seen: %v", err)
+		}
+		if _, err := claim(t, s, "s", ask(t, 2, 0)); err != nil {
+			t.Fatal(err)
 		}
 		if err := b.Reread(t.Context(), s, "node"); err != nil {
 			t.Fatal(err)
@@ -221,6 +233,9 @@ func TestTheBookKnowsWhatIsFreeAndWhoIsEqual(t *testing.T) {
 		}
 		if b.Of("a") != b.Of("b") {
 			t.Error("after many changes equal hosts are two")
+		}
+		if b.Keep(func(root string) bool { return root == "a" }); b.Of("a") == nil || b.Of("b") != nil {
+			t.Error("a host that went is known")
 		}
 	})
 }

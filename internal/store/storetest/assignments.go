@@ -27,15 +27,18 @@ func assignments(e *exam) {
 	want(e, "errors", errors.Join(errs...), nil)
 	seen := map[string]bool{}
 	e.view(func(t *store.Tx) error {
-		all, err := t.Assignments().All()
-		for _, a := range all {
+		one, err := t.Assignments().On("1")
+		two, terr := t.Assignments().On("2")
+		names, nerr := t.Assignments().Names()
+		want(e, "named", len(names["1"])+len(names["2"]), len(errs))
+		for _, a := range append(one, two...) {
 			for _, cpu := range a.Cells[0].Pins {
 				key := fmt.Sprint(a.Provider, "/", cpu)
 				want(e, "given twice: "+key, seen[key], false)
 				seen[key] = true
 			}
 		}
-		return err
+		return errors.Join(err, terr, nerr)
 	})
 	want(e, "processors given", len(seen), len(errs))
 	e.update(func(t *store.Tx) error { _, err := t.Placement().Free("c0"); return err })
