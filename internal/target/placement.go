@@ -2,10 +2,25 @@ package target
 
 import (
 	"context"
+	"time"
 
 	edge "github.com/kilonova/kilonova/internal/api/placement"
 	"github.com/kilonova/kilonova/internal/policy"
+	"github.com/kilonova/kilonova/internal/store"
 )
+
+const (
+	tombsEvery = time.Hour
+	// tombsKept is how long a reader of Placement's changes may sleep before it must read all.
+	tombsKept = 24 * time.Hour
+)
+
+// pruneTombs forgets which providers were deleted long ago.
+func (c *Cloud) pruneTombs(ctx context.Context) error {
+	return c.store.Update(ctx, func(t *store.Tx) error {
+		return t.Placement().PruneTombs(c.opt.Clock.Now().Add(-tombsKept))
+	})
+}
 
 // startPlacementAPI serves the accounting to whoever else keeps resources in it.
 func startPlacementAPI(_ context.Context, c *Cloud) error {

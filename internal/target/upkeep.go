@@ -50,6 +50,7 @@ func startUpkeep(_ context.Context, c *Cloud) error {
 	c.loop(reconcile.Task{Name: "orphan allocations", Every: orphanEvery, Do: c.freeOrphans})
 	c.loop(reconcile.Task{Name: "host aggregates in Placement", Every: mirrorEvery, Do: mirrored(aggregate.New(c.store, c.opt.Settings.API.DefaultZone).Sync)})
 	c.loop(reconcile.Task{Name: "disabled hosts in Placement", Every: mirrorEvery, Do: mirrored(service.New(c.store).SyncStatus)})
+	c.loop(reconcile.Task{Name: "deleted providers", Every: tombsEvery, Do: done(c.pruneTombs)})
 	c.loop(reconcile.Task{Name: "policy", Every: policyEvery, Do: c.reloadPolicy})
 	if s.PurgeAfter > 0 {
 		c.loop(reconcile.Task{Name: "purge", Every: purgeEvery, Do: c.purge})
