@@ -82,6 +82,7 @@ CREATE TABLE traits (
 
 ALTER TABLE inventories ADD COLUMN updated_at {{int}} NOT NULL DEFAULT 0;
 
+-- Whoever has held something until now is a server.
 CREATE TABLE consumers_new (
 	id {{key}} NOT NULL PRIMARY KEY,
 	project_id {{key}} NOT NULL,
@@ -92,7 +93,7 @@ CREATE TABLE consumers_new (
 	updated_at {{int}} NOT NULL
 ){{table}};
 INSERT INTO consumers_new(id, project_id, user_id, type, generation, created_at, updated_at)
-	SELECT id, project_id, user_id, 'unknown', generation, 0, 0 FROM consumers;
+	SELECT id, project_id, user_id, 'INSTANCE', generation, 0, 0 FROM consumers;
 DROP TABLE consumers;
 ALTER TABLE consumers_new RENAME TO consumers;
 CREATE INDEX consumers_by_project ON consumers (project_id, user_id);
