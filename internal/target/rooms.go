@@ -41,6 +41,7 @@ type Settings struct {
 	Offer    conductor.Offer
 	Schedule scheduler.Settings
 	Own      OwnSettings
+	Accounts placement.Settings
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
 	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`
@@ -51,6 +52,7 @@ type Settings struct {
 
 func startPlacement(ctx context.Context, c *Cloud) error {
 	c.placement = placement.New(c.store)
+	c.placement.Order = c.opt.Settings.Accounts.Order()
 	c.loop(reconcile.Task{Name: "placement changes", Every: time.Second, Do: done(c.placement.Follow)})
 	return c.placement.Follow(ctx)
 }
