@@ -268,6 +268,12 @@ func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (p
 	return picks, why, r.Spec.Things, err
 }
 
+// Sense refuses a server whose flavor and image ask for what does not go together, or for
+// devices that nobody knows, before anything is recorded of it.
+func (s *Scheduler) Sense(v *nova.Server) error {
+	return request.Sense(&s.cfg.Request, &v.Flavor, v.ImageProps)
+}
+
 // request reads what the server asks.
 func (s *Scheduler) request(ctx context.Context, v *nova.Server, not []string) (*request.Request, error) {
 	in := &request.Input{Server: v, VolumeBacked: v.ImageID == "", Aggregates: s.view.aggregatesNow(), Nodes: s.view.nodesOf(v), Tried: not}

@@ -444,6 +444,9 @@ func (v *view) took(root, server string, a *nova.Assignment) {
 
 // freed counts what a server has given back.
 func (v *view) freed(server string) {
+	if !v.things.Holds(server) {
+		return
+	}
 	v.reading.Lock()
 	defer v.reading.Unlock()
 	for _, root := range v.things.Freed(server) {

@@ -211,6 +211,11 @@ func (r *Room) prepare(ctx context.Context, by By, q CreateRequest) (*nova.Serve
 	if err := fits(s); err != nil {
 		return nil, err
 	}
+	if r.cfg.Sense != nil {
+		if err := r.cfg.Sense(s); err != nil {
+			return nil, err
+		}
+	}
 	return s, r.networksOf(ctx, s, q)
 }
 

@@ -60,6 +60,9 @@ type Config struct {
 	Images   image.Store      // nil: servers cannot boot from images
 	Networks network.Resolver // nil: servers have no networks
 	Limits   Limits
+	// Sense refuses flavors and images that ask for what does not go together; nil: nothing
+	// is asked.
+	Sense func(s *nova.Server) error
 }
 
 // Room does the verbs.

@@ -139,7 +139,7 @@ func startAPI(ctx context.Context, c *Cloud) error {
 	}
 	room := server.New(server.Config{
 		Store: c.store, Clock: c.opt.Clock, Ops: c.conductor, Images: c.glance, Networks: c.neutron,
-		Limits: c.opt.Settings.Limits,
+		Limits: c.opt.Settings.Limits, Sense: c.scheduler.Sense,
 	})
 	a, err := api.New(api.Config{
 		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Networks: c.neutron, Resolver: c.neutron, Images: c.glance, Consoles: c.hosts,

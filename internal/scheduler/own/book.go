@@ -18,6 +18,7 @@ type Book struct {
 	hosts map[string]*page                       // by root provider
 	equal map[string]*Things                     // those in use, by what they are
 	given map[string]map[string]*nova.Assignment // by root provider and consumer
+	holds map[string][]string                    // root providers by consumer
 }
 
 // page is one host.
@@ -106,7 +107,15 @@ func (b *Book) write(root string, list []store.Assigned) {
 // set replaces what is given out of a host.
 func (b *Book) set(root string, taken map[string]*nova.Assignment) {
 	if b.given == nil {
-		b.given = map[string]map[string]*nova.Assignment{}
+		b.given, b.holds = map[string]map[string]*nova.Assignment{}, map[string][]string{}
+	}
+	for consumer := range b.given[root] {
+		if b.holds[consumer] = slices.DeleteFunc(b.holds[consumer], func(r string) bool { return r == root }); len(b.holds[consumer]) == 0 {
+			delete(b.holds, consumer)
+		}
+	}
+	for consumer := range taken {
+		b.holds[consumer] = append(b.holds[consumer], root)
 	}
 	b.given[root] = taken
 	if len(taken) == 0 {
@@ -182,17 +191,20 @@ func (b *Book) Took(root, consumer string, a *nova.Assignment) {
 func (b *Book) Freed(consumer string) (roots []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for root, taken := range b.given {
-		if taken[consumer] != nil {
-			roots = append(roots, root)
-		}
-	}
+	roots = slices.Clone(b.holds[consumer])
 	for _, root := range roots {
 		taken := maps.Clone(b.given[root])
 		delete(taken, consumer)
 		b.set(root, taken)
 	}
 	return roots
+}
+
+// Holds says whether a consumer has anything, as far as is known.
+func (b *Book) Holds(consumer string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.holds[consumer]) > 0
 }
 
 // Reread looks at one host again: a claim found it other than the book says.

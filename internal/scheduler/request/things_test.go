@@ -61,4 +61,14 @@ func TestDevicesOfFlavorAndPortsAreAskedFor(t *testing.T) {
 	if _, err := Of(&w.cfg, &w.in); nova.KindOf(err) != nova.Invalid || err.Error() != "PCI alias tpu is not defined" {
 		t.Errorf("an alias that nobody knows: %v", err)
 	}
+	for text, specs := range map[string]map[string]string{
+		"PCI alias tpu is not defined": {pci.AliasKey: "tpu:1"}, "The property 'numa_nodes' cannot be '0'. It must be a number greater than 0": {"hw:numa_nodes": "0"},
+	} {
+		if err := Sense(&w.cfg, &nova.Flavor{VCPUs: 1, MemoryMiB: 1, ExtraSpecs: specs}, nil); nova.KindOf(err) != nova.Invalid || err.Error() != text {
+			t.Errorf("%v; want %s", err, text)
+		}
+	}
+	if err := Sense(&w.cfg, &nova.Flavor{VCPUs: 1, MemoryMiB: 1}, nil); err != nil {
+		t.Error(err)
+	}
 }
