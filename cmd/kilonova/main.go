@@ -20,6 +20,7 @@ type cli struct {
 	Explain explainCmd       `cmd:"" help:"Say why a server is where it is, or nowhere."`
 	Check   checkCmd         `cmd:"" help:"Hold servers, allocations, ports, wishes and guests against each other; say what has no owner."`
 	Manage  manageCmd        `cmd:"" help:"Databases, policy and settings, as nova-manage has them."`
+	Sim     simCmd           `cmd:"" help:"Play requests against the scheduler on simulated hosts and simulated time."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 

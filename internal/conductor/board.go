@@ -140,7 +140,7 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 		return err
 	}
 	c.beats.known(host, h.ServiceID)
-	err = c.cfg.Accounts.Announce(ctx, h.ID, func(had *store.Provider) store.Provider { return c.cfg.Offer.provider(&h, had) })
+	err = c.cfg.Accounts.Announce(ctx, h.ID, func(had *store.Provider) store.Provider { return c.cfg.Offer.Provider(&h, had) })
 	if err != nil {
 		return err
 	}

@@ -47,10 +47,10 @@ func (s share) inventory(had *store.Provider, class string) store.Inventory {
 	return store.Inventory{Total: s.total, Reserved: min(s.reserved, s.total), MinUnit: 1, MaxUnit: max(s.total, 1), StepSize: 1, Ratio: ratio}
 }
 
-// provider is what a host offers, in Placement's terms, where had is what Placement knows of
+// Provider is what a host offers, in Placement's terms, where had is what Placement knows of
 // it. What operators have put there of their own stays: custom resources, and traits that are
 // no host's to tell.
-func (o *Offer) provider(h *nova.Hypervisor, had *store.Provider) store.Provider {
+func (o *Offer) Provider(h *nova.Hypervisor, had *store.Provider) store.Provider {
 	out := store.Provider{ID: h.ID, Name: h.Hostname, RootID: h.ID, Traits: append(slices.Clone(h.Traits), ownerTrait), Inventories: map[string]store.Inventory{}}
 	alone := 1.0 // nobody shares these
 	for class, s := range map[string]share{

@@ -38,7 +38,7 @@ func TestWhatAHostOffersIsItsOwnAndWhatOperatorsSaid(t *testing.T) {
 			if x.set != nil {
 				x.set(&o)
 			}
-			got := o.provider(&nova.Hypervisor{VCPUs: 8, MemoryMiB: 4096, DiskGiB: 100}, x.had).Inventories[x.class]
+			got := o.Provider(&nova.Hypervisor{VCPUs: 8, MemoryMiB: 4096, DiskGiB: 100}, x.had).Inventories[x.class]
 			if got.Ratio != x.ratio || got.Reserved != x.reserved || got.MinUnit != 1 || got.MaxUnit != got.Total {
 				t.Errorf("%+v, want ratio %v and %d reserved", got, x.ratio, x.reserved)
 			}
@@ -49,7 +49,7 @@ func TestWhatAHostOffersIsItsOwnAndWhatOperatorsSaid(t *testing.T) {
 func TestAHostKeepsWhatOperatorsSayOfIt(t *testing.T) {
 	o := Offer{NewCPURatio: 1, NewRAMRatio: 1, NewDiskRatio: 1}
 	h := nova.Hypervisor{VCPUs: 1, Traits: []string{"COMPUTE_NODE", "HW_CPU_X86_AVX"}}
-	got := o.provider(&h, &store.Provider{
+	got := o.Provider(&h, &store.Provider{
 		Traits:      []string{"COMPUTE_STATUS_DISABLED", "COMPUTE_RESCUE_BFV", "HW_CPU_X86_AVX2", "CUSTOM_FAST", "STORAGE_DISK_SSD"},
 		Inventories: map[string]store.Inventory{"CUSTOM_GOLD": {Total: 3, Ratio: 1}, "MEMORY_MB": {Total: 4}},
 	})

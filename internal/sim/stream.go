@@ -70,7 +70,7 @@ func (e Event) before(f Event) bool {
 func (e Event) server() *nova.Server {
 	return &nova.Server{
 		ID: e.Create, Name: e.Create, ProjectID: e.Project, UserID: e.Project, PinnedZone: e.Zone,
-		ImageProps: e.Image, Hints: e.Hints,
+		ImageID: "image", ImageProps: e.Image, Hints: e.Hints,
 		Flavor: nova.Flavor{
 			ID: e.Flavor.Name, Name: e.Flavor.Name, VCPUs: e.Flavor.VCPUs, MemoryMiB: e.Flavor.RAM, RootGiB: e.Flavor.Disk,
 			ExtraSpecs: e.Flavor.Extra, Public: true,
