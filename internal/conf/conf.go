@@ -99,9 +99,10 @@ func fill(dst any, vals *values) ([]string, error) {
 		return nil, err
 	}
 	var errs []error
-	known := map[string]bool{}
+	known, fixed := map[string]bool{}, map[string]bool{}
 	for i := range opts {
 		o := &opts[i]
+		fixed[o.group] = fixed[o.group] || o.wild == ""
 		vals.defaults[o.key()] = o.def
 		for _, name := range append([]string{o.key()}, o.was...) {
 			known[name] = true
@@ -110,7 +111,7 @@ func fill(dst any, vals *values) ([]string, error) {
 	for i := range opts {
 		o := &opts[i]
 		if o.wild != "" {
-			errs = append(errs, fillGroups(o, vals, known))
+			errs = append(errs, fillGroups(o, vals, known, fixed))
 			continue
 		}
 		errs = append(errs, set(o, vals))

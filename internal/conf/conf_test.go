@@ -256,3 +256,16 @@ func FuzzParse(f *testing.F) {
 		_ = strings.Join(warnings, "")
 	})
 }
+
+func TestAGroupOfItsOwnIsNoneOfAMap(t *testing.T) {
+	var s struct {
+		Size  int             `conf:"mdev_limits.size" default:"1" help:"Size."`
+		Mdevs map[string]mdev `conf:"mdev_*"`
+	}
+	if _, err := Parse(&s, "nova.conf", "[mdev_limits]\nsize = 2\n[mdev_a]\n"); err != nil {
+		t.Fatal(err)
+	}
+	if s.Size != 2 || len(s.Mdevs) != 0 {
+		t.Errorf("%+v", s)
+	}
+}

@@ -167,14 +167,15 @@ func (v *values) lookup(name, group string, depth int) (string, error) {
 	return "", fmt.Errorf("no option is called %q, so $%s stands for nothing; write $$ for a dollar sign", clip(name), clip(name))
 }
 
-// fillGroups fills a map of groups: one struct for each group of the files that fits.
-func fillGroups(o *option, vals *values, known map[string]bool) error {
+// fillGroups fills a map of groups: one struct for each group of the files that fits and is
+// not one of the fixed ones.
+func fillGroups(o *option, vals *values, known, fixed map[string]bool) error {
 	var errs []error
 	m := reflect.MakeMap(o.field.Type())
 	var groups []string
 	for _, key := range vals.keys {
 		g, _, _ := strings.Cut(key, ".")
-		if strings.HasPrefix(g, o.wild) && g != o.wild && !slices.Contains(groups, g) {
+		if strings.HasPrefix(g, o.wild) && g != o.wild && !fixed[g] && !slices.Contains(groups, g) {
 			groups = append(groups, g)
 		}
 	}

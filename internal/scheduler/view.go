@@ -309,10 +309,16 @@ func (v *view) settle(now time.Time) {
 		hosts[id] = v.identify(h)
 	}
 	v.publish(hosts, next)
+	// In one order, so that the same hosts make the same index.
+	var changed []string
 	for id, l := range labels {
 		if v.told[id] != l {
-			v.setLabel(id, l)
+			changed = append(changed, id)
 		}
+	}
+	slices.Sort(changed)
+	for _, id := range changed {
+		v.setLabel(id, labels[id])
 	}
 	for id := range v.told {
 		if _, there := labels[id]; !there {
