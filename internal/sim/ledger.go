@@ -72,6 +72,12 @@ func (l *ledger) Allocate(_ context.Context, c store.Consumer, want store.Resour
 	return nil
 }
 
+// AllocateBy is for servers that get cells, processors or devices of their own, which no
+// simulated host has: they are refused before.
+func (l *ledger) AllocateBy(context.Context, store.Resources, func(*store.Tx) (bool, error)) error {
+	return nova.Errorf(nova.NotImplemented, "simulated hosts have no NUMA cells and no devices to give out")
+}
+
 // Release gives back what a consumer has.
 func (l *ledger) Release(_ context.Context, consumer string) error {
 	l.move(l.held[consumer], -1)
