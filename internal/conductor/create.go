@@ -197,6 +197,11 @@ func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
 	if !slices.Contains(s.Tried, s.Host) {
 		s.Tried = append(s.Tried, s.Host)
 	}
+	// The scheduler avoids hosts on which builds failed.
+	err = c.cfg.Store.Update(ctx, func(t *store.Tx) error { return t.BuildFailures().Add(s.Host, s.ServerID) })
+	if err != nil {
+		return err
+	}
 	if len(s.Tried) < c.cfg.MaxAttempts && !s.Forced {
 		return saga.Back{To: claimAHost, Cause: failure}
 	}
@@ -206,6 +211,9 @@ func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
 func (c *Conductor) created(t *store.Tx, s *createState) error {
 	power, err := c.settle(t, s.ServerID, s.Host, s.SagaID, s.Gen, s.Power)
 	if err != nil {
+		return err
+	}
+	if err := t.BuildFailures().Clear(s.Host); err != nil {
 		return err
 	}
 	return c.own(t, s.ServerID, s.SagaID, func(v *nova.Server) {

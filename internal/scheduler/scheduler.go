@@ -241,6 +241,9 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 	return Choice{}, nova.Errorf(nova.Unavailable, "server %s: lost %d claims to others", v.ID, claimTries)
 }
 
+// longestDecision is how long the operator's expressions may take in one decision.
+const longestDecision = 10 * time.Second
+
 // decide chooses hosts for the server from what is known now.
 func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (picks []pick, why *explain.Report, things *own.Ask, err error) {
 	now := s.cfg.Clock.Now()
@@ -250,6 +253,9 @@ func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (p
 		return nil, nil, nil, err
 	}
 	r.Spec.Now, r.Spec.DownAfter = now, s.cfg.DownAfter
+	limited, cancel := context.WithTimeout(ctx, longestDecision)
+	defer cancel()
+	r.Spec.Context = limited
 	for i := range s.cfg.Filters {
 		if f := &s.cfg.Filters[i]; f.Prepare != nil {
 			if err := f.Prepare(ctx, &r.Spec, s.view.nodeNames); err != nil {

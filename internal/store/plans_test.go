@@ -59,6 +59,9 @@ var whole = map[string]string{
 	"FROM server_groups ORDER BY num LIMIT":   "a page of all groups, in the order of its index",
 	"FROM services ORDER BY host":             "read once a refresh for all servers",
 	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
+	"FROM services WHERE binary_name=?":       "read once a refresh for all servers",
+	"COALESCE(MAX(num), 0) FROM hypervisors":  "read once a refresh for all servers",
+	"FROM build_failures GROUP BY host":       "read once a refresh for all servers; seldom any",
 	"FROM inventories":                        "read once a refresh for all servers",
 	"FROM providers p":                        "read once, before changes are followed",
 	"SELECT DISTINCT traits FROM providers":   "asked before a custom trait is deleted, and by one rare query",
@@ -271,6 +274,8 @@ func changeEverything(t *testing.T, s *store.Store, server *nova.Server, now tim
 		must(t.ServerGroups().Join("g", server))
 		must(t.ServerGroups().Put("s", "h"))
 		must(t.ServerGroups().Leave("s"))
+		must(t.BuildFailures().Add("h", "s"))
+		must(t.BuildFailures().Clear("h"))
 		return nil
 	}))
 }
@@ -336,6 +341,13 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.Aggregates().All()))
 		must(lost(t.Aggregates().Get(1)))
 		must(lost(t.ServerGroups().Get("g")))
+		must(lost(t.BuildFailures().All()))
+		must(lost(t.Servers().HostsOf([]string{"s"})))
+		must(lost(t.Servers().Changed(now, func(string, int64) bool { return false })))
+		must(t.Services().Beats("nova-compute", func(string, string, string, time.Time) error { return nil }))
+		_, _, err := t.Hypervisors().Newest()
+		must(err)
+		must(t.Hypervisors().Documents(0, func(string, string) error { return nil }))
 		must(lost(t.ServerGroups().Has("g")))
 		must(lost(t.ServerGroups().Count("p")))
 		must(lost(t.ServerGroups().CountOf("g", "u")))

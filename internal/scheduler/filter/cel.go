@@ -148,7 +148,7 @@ func compile(env *cel.Env, name, text string) (Filter, error) {
 		f.Counts = f.Counts.Or(v.counts)
 	}
 	f.Pass = func(h *Host, s *Spec) (Why, bool) {
-		out, _, err := prog.Eval(activation{h, s})
+		out, _, err := prog.ContextEval(s.context(), activation{h, s})
 		switch {
 		case err != nil:
 			return Why{Text: "the expression: {a}", A: err.Error()}, false

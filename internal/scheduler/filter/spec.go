@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,10 @@ type Spec struct {
 	// scheduler fills it.
 	Where map[string]string
 
+	// Context ends what takes too long, such as an operator's expression over many hosts;
+	// nil: nothing does.
+	Context context.Context
+
 	query     *query
 	queryText string
 
@@ -62,6 +67,13 @@ type Group struct {
 	// Hosts counts the members by host, without the server itself. Nil: the scheduler
 	// fills it from what it knows.
 	Hosts map[string]int
+}
+
+func (s *Spec) context() context.Context {
+	if s.Context == nil {
+		return context.Background()
+	}
+	return s.Context
 }
 
 // Rebuild says that the request only asks whether a server may be rebuilt where it is.

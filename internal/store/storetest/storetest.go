@@ -71,6 +71,7 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		{"usage is exact under concurrency", serverUsageRace},
 		{"a walk meets every server once, either way", serverWalk},
 		{"groups of servers keep their members and places", serverGroups},
+		{"what the scheduler follows of hosts and servers", hostLoad},
 		{"a purge takes old rows and their history", serverPurge},
 		{"numbers are never given twice", numbers},
 		{"what a host gives to one alone is given once", assignments},

@@ -1,0 +1,59 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/store"
+)
+
+func hostLoad(e *exam) {
+	var changed time.Time
+	e.update(func(t *store.Tx) error {
+		for i := range 3 {
+			_, err := t.Hypervisors().Put(nova.Hypervisor{ID: id(i), Num: int64(i + 1), Host: fmt.Sprint("h", i), Hostname: fmt.Sprint("n", i), Type: "fake"})
+			e.must(err)
+			_, err = t.Services().Ensure(nova.Service{ID: id(i), Host: fmt.Sprint("h", i), Binary: "nova-compute"})
+			e.must(err)
+			e.must(t.Servers().Insert(&nova.Server{ID: id(20 + i), Num: int64(i + 1), Host: []string{"h1", "", "h2"}[i], UpdatedAt: t.Now()}))
+		}
+		changed = t.Now()
+		q := t.BuildFailures()
+		e.must(q.Add("h1", id(20)))
+		e.must(q.Add("h1", id(20)))
+		e.must(q.Add("h1", id(21)))
+		e.must(q.Add("h2", id(21)))
+		return q.Clear("h2")
+	})
+	e.view(func(t *store.Tx) error {
+		count, num, err := t.Hypervisors().Newest()
+		want(e, "hypervisors", count, 3)
+		want(e, "the newest", num, 3)
+		e.must(err)
+		var docs []string
+		e.must(t.Hypervisors().Documents(1, func(id, text string) error {
+			h, err := store.DecodeHypervisor(id, text)
+			docs = append(docs, h.Host)
+			return err
+		}))
+		want(e, "those behind the first", len(docs), 2)
+		beats := 0
+		e.must(t.Services().Beats("nova-compute", func(id, host, text string, _ time.Time) error {
+			s, err := store.DecodeService(id, text)
+			want(e, "the service's host", s.Host, host)
+			beats++
+			return err
+		}))
+		want(e, "signs of life", beats, 3)
+		hosts, err := t.Servers().HostsOf([]string{id(20), id(21), id(99)})
+		want(e, "hosts of servers", fmt.Sprint(hosts), fmt.Sprint(map[string]string{id(20): "h1"}))
+		e.must(err)
+		list, err := t.Servers().Changed(changed.Add(-time.Second), func(x string, gen int64) bool { return x == id(21) })
+		want(e, "servers that changed", len(list), 2)
+		e.must(err)
+		failed, err := t.BuildFailures().All()
+		want(e, "failed builds", fmt.Sprint(failed), "map[h1:2]")
+		return err
+	})
+}
