@@ -345,7 +345,7 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.Servers().HostsOf([]string{"s"})))
 		must(lost(t.Servers().Changed(now, func(string, int64) bool { return false })))
 		must(t.Services().Beats("nova-compute", func(string, string, string, time.Time) error { return nil }))
-		_, _, err := t.Hypervisors().Newest()
+		_, _, err = t.Hypervisors().Newest()
 		must(err)
 		must(t.Hypervisors().Documents(0, func(string, string) error { return nil }))
 		must(lost(t.ServerGroups().Has("g")))
