@@ -523,6 +523,15 @@ part_groups() {
 	as admin
 	value '.*together.*' Name server group list --all-projects
 	as demo
+	value "$(quietly server show first -f value -c hostId)" hostId server show second
+	value "$uuid" id server group show apart
+	keep APART
+	value 'ACTIVE' status server create --wait --flavor m1.nano --image prepared --network private --hint group="$APART" one
+	value 'ACTIVE' status server create --wait --flavor m1.nano --image prepared --network private --hint group="$APART" two
+	ok 'Error creating server' server create --wait --flavor m1.nano --image prepared --network private --hint group="$APART" three
+	ok ".*No valid host was found.*anti-affinity group.*" server show three -f value -c fault
+	ok '' server delete three
+	ok '' server delete --wait one two
 	ok '' server delete --wait first second
 	value '\[\]' members server group show together
 	ok '' server group delete together apart soft
