@@ -198,3 +198,29 @@ func TestAnIndexFollowsProvidersThatMoveAndGo(t *testing.T) {
 		t.Errorf("the new provider is below %v", root)
 	}
 }
+
+// BenchmarkFollowNothing looks for changes where there are none, as each question over HTTP
+// does.
+func BenchmarkFollowNothing(b *testing.B) {
+	p := newRoom(b)
+	p.trees(b, 10)
+	for b.Loop() {
+		if err := p.Follow(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAllocate claims of three providers in two trees, and gives back.
+func BenchmarkAllocate(b *testing.B) {
+	p := newRoom(b)
+	p.trees(b, 10)
+	for b.Loop() {
+		if err := p.Allocate(b.Context(), store.Consumer{ID: "c"}, wanted("h0")); err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Release(b.Context(), "c"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

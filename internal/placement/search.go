@@ -179,6 +179,13 @@ func (s *search) addGroup(p *plan, g int, near []int) Lack {
 			return s.whyPart(p.shape, group, near, class)
 		}
 	}
+	for clause := range group.Required {
+		if !slices.ContainsFunc(p.slots[len(p.slots)-len(classes):], func(sl slot) bool {
+			return slices.ContainsFunc(sl.options, func(o option) bool { return o.meets[clause] })
+		}) {
+			return Lack{Want: WantTrait, Names: traitNames(group)}
+		}
+	}
 	return Lack{}
 }
 
