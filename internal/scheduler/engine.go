@@ -268,23 +268,15 @@ func (d *decision) look(hosts []*known) {
 
 // setSingle finds the hosts that the request knows by name, by their classes.
 func (d *decision) setSingle() {
-	if d.aimed() || d.all {
-		return
+	if !d.aimed() && !d.all {
+		d.findSingle()
 	}
-	seen := map[*known]bool{}
+}
+
+func (d *decision) findSingle() {
 	note := func(names []string) {
 		for _, n := range names {
-			for _, h := range d.book.Named(n) {
-				c := d.ix.ClassOf(h.UUID)
-				if c == nil || seen[h] {
-					continue
-				}
-				if d.single == nil {
-					d.single = map[*placement.Class][]*known{}
-				}
-				seen[h] = true
-				d.single[c] = append(d.single[c], h)
-			}
+			d.addSingle(d.book.Named(n))
 		}
 	}
 	note(d.spec.Tried)
@@ -298,6 +290,20 @@ func (d *decision) setSingle() {
 		if w := d.judges[i].Weigher; w.Names != nil {
 			note(w.Names(d.spec))
 		}
+	}
+}
+
+// addSingle has hosts judged by themselves.
+func (d *decision) addSingle(hosts []*known) {
+	for _, h := range hosts {
+		c := d.ix.ClassOf(h.UUID)
+		if c == nil || slices.Contains(d.single[c], h) {
+			continue
+		}
+		if d.single == nil {
+			d.single = map[*placement.Class][]*known{}
+		}
+		d.single[c] = append(d.single[c], h)
 	}
 }
 
@@ -464,8 +470,8 @@ func (d *decision) pass(rules []*filter.Filter, h *filter.Host, c *placement.Cla
 			if k != nil {
 				root = k.UUID
 			}
-			if !d.anyWay(f, h, root) {
-				d.note(f.Name, filter.Why{Text: "no way to give out its resources will do"}, n, c, k)
+			if !anyWay(d.ix, f, h, d.spec, d.asks, root) {
+				d.note(f.Name, noWay, n, c, k)
 				return false
 			}
 		}
@@ -475,17 +481,6 @@ func (d *decision) pass(rules []*filter.Filter, h *filter.Host, c *placement.Cla
 		}
 	}
 	return true
-}
-
-func (d *decision) anyWay(f *filter.Filter, h *filter.Host, root string) bool {
-	for _, ask := range d.asks {
-		for way := range d.ix.Ways(root, ask) {
-			if f.Way(h, d.spec, way) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // enter takes in a class or host that passed.

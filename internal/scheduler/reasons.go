@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"slices"
+
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/explain"
@@ -52,7 +54,7 @@ func (d *decision) examples(rule string, n int, c *placement.Class, k *known) []
 		if len(out) == min(n, mostExamples) {
 			break
 		}
-		if h := d.book.Host(p.ID); h != nil {
+		if h := d.book.Host(p.ID); h != nil && !slices.Contains(d.single[c], h) {
 			out = append(out, h.Name)
 		}
 	}

@@ -81,6 +81,9 @@ type Config struct {
 	// Refused is told how many hosts a filter, or a resource that ran short, kept out of a
 	// decision; may be nil.
 	Refused func(by string, hosts int)
+	// Missed is told what the nearest host lacked first, for each server that no host
+	// would do for; may be nil.
+	Missed func(by string)
 	// Filters and Weighers; nil: the default ones.
 	Filters  []filter.Filter
 	Weighers []weigher.Weigher
@@ -208,7 +211,9 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 				return at, herr
 			}
 			if err == nil {
-				err = noValidHost(why)
+				if err = s.nearest(ctx, v, not, why); err == nil {
+					err = noValidHost(why)
+				}
 			}
 			return Choice{Why: why}, err
 		}
@@ -246,22 +251,12 @@ const longestDecision = 10 * time.Second
 
 // decide chooses hosts for the server from what is known now.
 func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (picks []pick, why *explain.Report, things *own.Ask, err error) {
-	now := s.cfg.Clock.Now()
-	s.view.silence(now)
-	r, err := s.request(ctx, v, not)
+	s.view.silence(s.cfg.Clock.Now())
+	ctx, cancel := context.WithTimeout(ctx, longestDecision)
+	defer cancel()
+	r, _, err := s.request(ctx, v, not)
 	if err != nil {
 		return nil, nil, nil, err
-	}
-	r.Spec.Now, r.Spec.DownAfter = now, s.cfg.DownAfter
-	limited, cancel := context.WithTimeout(ctx, longestDecision)
-	defer cancel()
-	r.Spec.Context = limited
-	for i := range s.cfg.Filters {
-		if f := &s.cfg.Filters[i]; f.Prepare != nil {
-			if err := f.Prepare(ctx, &r.Spec, s.view.nodeNames); err != nil {
-				return nil, nil, nil, fmt.Errorf("scheduler: %s: %w", f.Name, err)
-			}
-		}
 	}
 	s.cfg.Placement.Read(func(ix *placement.Index) { picks, why, err = s.engine.decide(ix, s.view, r) })
 	why.Asked = v.Flavor.Resources()
@@ -280,25 +275,51 @@ func (s *Scheduler) Sense(v *nova.Server) error {
 	return request.Sense(&s.cfg.Request, &v.Flavor, v.ImageProps)
 }
 
-// request reads what the server asks.
-func (s *Scheduler) request(ctx context.Context, v *nova.Server, not []string) (*request.Request, error) {
+// nearest adds to the report of a refusal what came nearest, and the change that would do.
+func (s *Scheduler) nearest(ctx context.Context, v *nova.Server, not []string, why *explain.Report) error {
+	ctx, cancel := context.WithTimeout(ctx, longestDecision)
+	defer cancel()
+	r, in, err := s.request(ctx, v, not)
+	if err != nil {
+		return err
+	}
+	s.cfg.Placement.Read(func(ix *placement.Index) { s.engine.nearest(ix, s.view, r, in, &s.cfg.Request, why) })
+	if s.cfg.Missed != nil && why.Nearest != nil {
+		s.cfg.Missed(why.Nearest.Misses[0].By)
+	}
+	return nil
+}
+
+// request reads what the server asks, and has the filters find out what they must know
+// for it.
+func (s *Scheduler) request(ctx context.Context, v *nova.Server, not []string) (*request.Request, *request.Input, error) {
 	in := &request.Input{Server: v, VolumeBacked: v.ImageID == "", Aggregates: s.view.aggregatesNow(), Nodes: s.view.nodesOf(v), Tried: not}
 	if v.GroupID != "" && s.cfg.Groups != nil {
 		g, err := s.cfg.Groups.Standing(ctx, v.GroupID, v.ID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		in.Group = g
 	}
 	r, err := request.Of(&s.cfg.Request, in)
 	if nova.KindOf(err) == nova.Invalid && err != nil {
-		return nil, nova.Errorf(nova.Invalid, "%s%s", explain.NoHost, err.Error())
+		return nil, nil, nova.Errorf(nova.Invalid, "%s%s", explain.NoHost, err.Error())
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r.Spec.Where, err = s.where(ctx, v)
-	return r, err
+	r.Spec.Now, r.Spec.DownAfter, r.Spec.Context = s.cfg.Clock.Now(), s.cfg.DownAfter, ctx
+	if r.Spec.Where, err = s.where(ctx, v); err != nil {
+		return nil, nil, err
+	}
+	for i := range s.cfg.Filters {
+		if f := &s.cfg.Filters[i]; f.Prepare != nil {
+			if err := f.Prepare(ctx, &r.Spec, s.view.nodeNames); err != nil {
+				return nil, nil, fmt.Errorf("scheduler: %s: %w", f.Name, err)
+			}
+		}
+	}
+	return r, in, nil
 }
 
 // where finds the hosts of the servers that the hints name.

@@ -124,8 +124,8 @@ func TestRefusalsSayWhyInNumbers(t *testing.T) {
 	}{
 		{func(v *nova.Server) { v.PinnedZone = "nova" }, nil,
 			"No valid host was found. Of 4 hosts, ComputeFilter refused 2 (*), AvailabilityZoneFilter refused 1 " +
-				"(in zone elsewhere, asked for nova), MEMORY_MB refused 1 (512 free, 1024 asked)."},
-		{func(v *nova.Server) { v.Flavor.MemoryMiB = 100_000 }, nil, "No valid host was found. Of 4 hosts, MEMORY_MB refused 4 (* free, 100000 asked)."},
+				"(in zone elsewhere, asked for nova), MEMORY_MB refused 1 (512 free, 1024 asked). It would fit with 512 MiB less memory."},
+		{func(v *nova.Server) { v.Flavor.MemoryMiB = 100_000 }, nil, "No valid host was found. Of 4 hosts, MEMORY_MB refused 4 (* free, 100000 asked). It would fit with 91808 MiB less memory."},
 		{func(v *nova.Server) { v.Flavor.VCPUs = 16 }, nil, "No valid host was found. Of 4 hosts, VCPU refused 3 (one server may have 8, 16 asked), MEMORY_MB refused 1 *"},
 		{func(v *nova.Server) {}, []string{"away"}, "No valid host was found. Of 4 hosts, * refused *RetryFilter refused 1 (the server failed there before)*"},
 		{func(v *nova.Server) { v.AskedHost = "nowhere" }, nil, "No valid host was found. No such host - host: nowhere node: None "},

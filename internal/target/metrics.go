@@ -40,11 +40,12 @@ var (
 	mLoopFailing = metric{"kilonova_loop_failures_in_a_row", "gauge", []string{"loop"}, "How often the loop has failed since it was last well."}
 	mLoopLast    = metric{"kilonova_loop_last_run_timestamp_seconds", "gauge", []string{"loop"}, "When the loop last began a run; absent before the first."}
 	mRefusals    = metric{"kilonova_scheduler_refusals_total", "counter", []string{"filter"}, "Hosts left out of a decision, by the filter or the resource that ran short."}
+	mNearMisses  = metric{"kilonova_scheduler_no_valid_host_total", "counter", []string{"nearest_lacked"}, "Servers that no host would do for, by the filter or resource that the nearest host lacked first."}
 )
 
 // metricTable is every metric of ours.
 var metricTable = []metric{
-	mSagas, mSagaTime, mActive, mStuck, mLate, mRequests, mRequestTime, mGroups, mLoopRuns, mLoopErrors, mLoopFailing, mLoopLast, mRefusals,
+	mSagas, mSagaTime, mActive, mStuck, mLate, mRequests, mRequestTime, mGroups, mLoopRuns, mLoopErrors, mLoopFailing, mLoopLast, mRefusals, mNearMisses,
 }
 
 // alert is a condition that somebody should hear of.
@@ -82,6 +83,7 @@ type metrics struct {
 	requests  *prometheus.CounterVec
 	times     *prometheus.HistogramVec
 	refusals  *prometheus.CounterVec
+	misses    *prometheus.CounterVec
 	mu        sync.Mutex
 	databases map[string]func() sqldb.Stats
 }
@@ -95,11 +97,11 @@ func newMetrics() *metrics {
 	}
 	m := &metrics{
 		registry: prometheus.NewRegistry(), databases: map[string]func() sqldb.Stats{},
-		sagas: counter(mSagas), requests: counter(mRequests), refusals: counter(mRefusals),
+		sagas: counter(mSagas), requests: counter(mRequests), refusals: counter(mRefusals), misses: counter(mNearMisses),
 		sagaTime: histogram(mSagaTime, []float64{.01, .05, .1, .5, 1, 5, 15, 60, 300, 1800}),
 		times:    histogram(mRequestTime, []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}),
 	}
-	m.registry.MustRegister(m.sagas, m.sagaTime, m.requests, m.times, m.refusals,
+	m.registry.MustRegister(m.sagas, m.sagaTime, m.requests, m.times, m.refusals, m.misses,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -112,6 +114,8 @@ func (m *metrics) rested(r saga.Record) {
 func (m *metrics) refused(by string, hosts int) {
 	m.refusals.WithLabelValues(by).Add(float64(hosts))
 }
+
+func (m *metrics) missed(by string) { m.misses.WithLabelValues(by).Inc() }
 
 func (m *metrics) database(name string, stats func() sqldb.Stats) {
 	m.mu.Lock()

@@ -63,6 +63,7 @@ func startScheduler(ctx context.Context, c *Cloud) error {
 		return err
 	}
 	cfg.Store, cfg.Placement, cfg.Clock, cfg.Refused = c.store, c.placement, c.opt.Clock, c.metrics.refused
+	cfg.Missed = c.metrics.missed
 	cfg.Groups = groups{servergroup.New(c.store, c.opt.Settings.Limits.ServerGroups)}
 	cfg.DownAfter = time.Duration(c.opt.Settings.API.DownAfter) * time.Second
 	c.scheduler = scheduler.New(cfg)
