@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -382,5 +383,33 @@ func BenchmarkDecisionAmongAThousandHosts(b *testing.B) {
 		if _, err := w.s.Claim(b.Context(), server(fmt.Sprint(n), 1, 512, 1), nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkPlacements claims from many callers at once, durably.
+func BenchmarkPlacements(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n, " hosts"), func(b *testing.B) {
+			w := newWorld(b)
+			hosts := make([]host, n)
+			for i := range hosts {
+				hosts[i] = plain(fmt.Sprint("h", i))
+				hosts[i].vcpus, hosts[i].memory, hosts[i].disk = 64, 512<<10, 10_000
+			}
+			w.add(hosts...)
+			w.refresh()
+			var next atomic.Int64
+			b.SetParallelism(32)
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					i := next.Add(1)
+					if _, err := w.s.Claim(b.Context(), server(fmt.Sprint(i), 1+i%4, 512*(1+i%3), 10), nil); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
 	}
 }

@@ -47,6 +47,7 @@ type view struct {
 	nodes  map[string][]*known
 	all    []nova.Aggregate
 	silent time.Time // when the next host falls silent
+	fresh  []fresh   // servers that were placed and are not counted yet
 }
 
 // hypervisor is a host's document, as far as it matters.
@@ -291,6 +292,7 @@ func (v *view) readAggregates(t *store.Tx) error {
 
 // settle makes the labels anew and tells those that changed.
 func (v *view) settle(now time.Time) {
+	v.drain()
 	v.dropUnused()
 	hosts := make(map[string]*known, len(v.docs))
 	labels := make(map[string]label, len(v.docs))
@@ -418,26 +420,51 @@ func (v *view) dropUnused() {
 	}
 }
 
-// silence notices hosts from which nothing has been heard since, without reading.
+// silence notices hosts from which nothing has been heard since, without reading. Whoever is
+// reading does it as well.
 func (v *view) silence(now time.Time) {
 	v.mu.RLock()
 	due := v.silent.Before(now)
 	v.mu.RUnlock()
-	if !due {
-		return
+	if due && v.reading.TryLock() {
+		v.settle(now)
+		v.reading.Unlock()
 	}
-	v.reading.Lock()
-	defer v.reading.Unlock()
-	v.settle(now)
 }
 
-// placed counts a server that this process has just put on a host, before it is read.
+// fresh is a server that this process has just put on a host.
+type fresh struct {
+	server *nova.Server
+	host   *known
+}
+
+// placed counts a server that this process has just put on a host, before it is read. While
+// somebody reads it is left to him, so that a claim never waits for that.
 func (v *view) placed(s *nova.Server, host *known) {
-	v.reading.Lock()
-	defer v.reading.Unlock()
-	if v.servers.put(s.ID, host.Name, s, v.counting) {
-		v.tell(host)
+	v.mu.Lock()
+	v.fresh = append(v.fresh, fresh{s, host})
+	v.mu.Unlock()
+	if v.reading.TryLock() {
+		for _, host := range v.drain() {
+			v.tell(host)
+		}
+		v.reading.Unlock()
 	}
+}
+
+// drain counts the servers that were just placed, unless something newer was read of them,
+// and answers the hosts that it changed.
+func (v *view) drain() (changed []*known) {
+	v.mu.Lock()
+	list := v.fresh
+	v.fresh = nil
+	v.mu.Unlock()
+	for _, f := range list {
+		if v.servers.known[f.server.ID] <= f.server.Gen && v.servers.put(f.server.ID, f.host.Name, f.server, v.counting) {
+			changed = append(changed, f.host)
+		}
+	}
+	return changed
 }
 
 // took counts what this process has just given out of a host, before it is read.
