@@ -108,6 +108,7 @@ type GuestCell struct {
 	// Reserved are the host's processors kept for the emulator, Taken all that nobody else
 	// may have: the pinned ones, these, and idle siblings under the policy isolate.
 	Reserved  CPUs   `json:"reserved,omitempty"`
+	Floats    CPUs   `json:"floats,omitempty"` // the host's, that the guest's other processors float over
 	Taken     CPUs   `json:"taken,omitempty"`
 	MemoryMiB int64  `json:"memory"`
 	PageKiB   int64  `json:"page,omitempty"` // 0: nothing was asked, the smallest

@@ -249,6 +249,9 @@ func (s *search) assignment(chosen []int) *nova.Assignment {
 			ID: g, Host: s.h.Cells[at].ID, CPUs: c.CPUs, Pins: f.pins, Reserved: f.reserved, Taken: f.taken,
 			MemoryMiB: c.MemoryMiB, Policy: s.a.Policy, Threads: s.a.Threads,
 		}
+		if c.CPUs.Len() > c.Pinned.Len() {
+			cell.Floats = s.h.Cells[at].Shared
+		}
 		if s.a.PageKiB != 0 {
 			cell.PageKiB = s.h.Cells[at].Pages[f.pool].SizeKiB
 		}

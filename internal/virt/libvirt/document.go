@@ -54,6 +54,7 @@ var makers = []struct {
 	{"metadata", makeMetadata},
 	{"memory", makeMemory},
 	{"cpu", makeCPU},
+	{"processors and memory of its own", makeOwn},
 	{"features", makeFeatures},
 	{"clock", makeClock},
 	{"operating system", makeOS},
@@ -65,6 +66,7 @@ var makers = []struct {
 	{"guest agent", makeGuestAgent},
 	{"random numbers", makeRNG},
 	{"balloon", makeBalloon},
+	{"devices of its own", makeHostdevs},
 }
 
 // document is the machine as libvirt reads it.

@@ -43,6 +43,16 @@ var variants = map[string]func(*virt.Domain, *settings){
 		h.cpuMode, h.cpuModels, h.cpuFlags = "custom", []string{"Nehalem"}, []string{"+PCID", "-vmx"}
 		d.VCPUs, d.ExtraSpecs["hw:cpu_cores"] = 4, "2"
 	},
+	"own-cells": func(d *virt.Domain, _ *settings) {
+		d.VCPUs, d.MemoryMiB = 4, 2048
+		d.Assignment = &nova.Assignment{
+			Cells: []nova.GuestCell{
+				{ID: 0, Host: 1, CPUs: nova.CPURange(0, 1), Pins: map[int]int{0: 9, 1: 13}, Reserved: nova.CPUsOf(10), MemoryMiB: 1024, PageKiB: 2048, Policy: "mixed"},
+				{ID: 1, Host: 0, CPUs: nova.CPURange(2, 3), Pins: map[int]int{2: 1}, Floats: nova.CPUsOf(0, 4), MemoryMiB: 1024, PageKiB: 2048, Policy: "mixed"},
+			},
+			Devices: []nova.AssignedDevice{{PCIDevice: nova.PCIDevice{Address: "0000:81:02.1"}, Alias: "nic"}},
+		}
+	},
 	"uefi": func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_firmware_type"] = "uefi" },
 	"secure-boot": func(d *virt.Domain, _ *settings) {
 		maps.Copy(d.ImageMeta, map[string]string{"hw_firmware_type": "uefi", "os_secure_boot": "required"})

@@ -48,7 +48,7 @@ func (d *Driver) Inventory(ctx context.Context) (virt.Inventory, error) {
 	i := virt.Inventory{
 		Hostname: d.cfg.Hostname, Type: "QEMU", Version: int64(version), HostIP: d.cfg.HostIP, Arch: d.host.arch,
 		VCPUs: int64(cpus), MemoryMiB: int64(memory >> 10), Supported: supported(caps),
-		CPUInfo: cpuInfo(caps.Host.CPU, int(cpus)), Traits: d.traits(caps.Host.CPU),
+		CPUInfo: cpuInfo(caps.Host.CPU, int(cpus)), Traits: d.traits(caps.Host.CPU), Topology: topologyOf(&caps),
 	}
 	if i.MemoryUsed, err = memoryUsed(); err != nil {
 		return virt.Inventory{}, fmt.Errorf("inventory: %w", err)
