@@ -43,6 +43,10 @@ var variants = map[string]func(*virt.Domain, *settings){
 		h.cpuMode, h.cpuModels, h.cpuFlags = "custom", []string{"Nehalem"}, []string{"+PCID", "-vmx"}
 		d.VCPUs, d.ExtraSpecs["hw:cpu_cores"] = 4, "2"
 	},
+	"pinned": func(d *virt.Domain, _ *settings) {
+		d.Assignment = &nova.Assignment{Cells: []nova.GuestCell{
+			{CPUs: nova.CPURange(0, 1), Pins: map[int]int{0: 0}, Floats: nova.CPURange(0, 1), MemoryMiB: d.MemoryMiB, Policy: "mixed"}}}
+	},
 	"own-cells": func(d *virt.Domain, _ *settings) {
 		d.VCPUs, d.MemoryMiB = 4, 2048
 		d.Assignment = &nova.Assignment{
