@@ -60,10 +60,10 @@ var variables = []variable{
 	{"host.num_io_ops", cel.IntType, Counted, Counting{IOOps: true}, func(h *Host, _ *Spec) any { return int64(h.IOOps) }, "those that are built, moved or saved"},
 	{"host.failed_builds", cel.IntType, Counted, Counting{Failed: true}, func(h *Host, _ *Spec) any { return int64(h.Failed) }, "builds that failed since one did not"},
 	{"request.project_id", cel.StringType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.ProjectID }, "who asks"},
-	{"request.user_id", cel.StringType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.UserID }, ""},
+	{"request.user_id", cel.StringType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.UserID }, "the user"},
 	{"request.flavor", cel.StringType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.Flavor.Name }, "name of the flavor"},
-	{"request.vcpus", cel.IntType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.Flavor.VCPUs }, ""},
-	{"request.ram_mb", cel.IntType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.Flavor.MemoryMiB }, ""},
+	{"request.vcpus", cel.IntType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.Flavor.VCPUs }, "processors of the flavor"},
+	{"request.ram_mb", cel.IntType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.Flavor.MemoryMiB }, "its memory"},
 	{"request.disk_mb", cel.IntType, Request, Counting{}, func(_ *Host, s *Spec) any { return diskAsked(s) }, "root, ephemeral and swap"},
 	{"request.extra_specs", texts, Request, Counting{}, func(_ *Host, s *Spec) any { return mapOrEmpty(s.Flavor.ExtraSpecs) }, "of the flavor"},
 	{"request.image_id", cel.StringType, Request, Counting{}, func(_ *Host, s *Spec) any { return s.ImageID }, "empty for a volume"},
@@ -72,6 +72,7 @@ var variables = []variable{
 	{"request.hints", textLists, Request, Counting{}, func(_ *Host, s *Spec) any { return mapOrEmpty(s.Hints) }, "scheduler hints"},
 }
 
+// mapOrEmpty gives expressions a map that is there.
 func mapOrEmpty[V any](m map[string]V) map[string]V {
 	if m == nil {
 		return map[string]V{}

@@ -85,7 +85,8 @@ func New(o Options) ([]Filter, error) {
 		if slices.ContainsFunc(out, func(f Filter) bool { return f.Name == name }) {
 			continue
 		}
-		if i := slices.IndexFunc(own, func(f Filter) bool { return f.Name == name }); i >= 0 {
+		// The names of groups are in lower case by now.
+		if i := slices.IndexFunc(own, func(f Filter) bool { return strings.EqualFold(f.Name, name) }); i >= 0 {
 			out = append(out, own[i])
 			continue
 		}
