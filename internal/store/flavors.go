@@ -151,3 +151,16 @@ func (q Keypairs) Delete(userID, name string) error {
 	}
 	return err
 }
+
+// Named finds a flavor by its id, or else by its name.
+func (q Flavors) Named(name string) (nova.Flavor, error) {
+	f, err := q.Get(name)
+	if !nova.IsNotFound(err) {
+		return f, err
+	}
+	var id string
+	if err := q.t.Row("SELECT id FROM flavors WHERE name=?", []any{name}, &id); err != nil {
+		return f, notFound(err, "Flavor %s could not be found.", name)
+	}
+	return q.Get(id)
+}

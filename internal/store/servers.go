@@ -433,3 +433,21 @@ func (q Servers) GetMany(ids []string) (map[string]*nova.Server, error) {
 	err := q.fill(ids, func(s *nova.Server) { out[s.ID] = s })
 	return out, err
 }
+
+// OnHosts reads the living servers on some hosts.
+func (q Servers) OnHosts(hosts []string) (out []*nova.Server, err error) {
+	err = inLists(hosts, func(marks string, args []any) error {
+		return q.t.Each("SELECT id, gen, doc FROM servers WHERE deleted=0 AND host IN ("+marks+")", args,
+			func(scan func(...any) error) error {
+				var id, text string
+				var gen int64
+				if err := scan(&id, &gen, &text); err != nil {
+					return err
+				}
+				s, err := q.open(id, gen, text)
+				out = append(out, s)
+				return err
+			})
+	})
+	return out, err
+}

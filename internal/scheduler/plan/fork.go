@@ -97,3 +97,6 @@ func (f *Fork) Each(yield func(table int32, used []int64, hosts []int32)) {
 		}
 	}
 }
+
+// Gone says whether a host has been lost.
+func (f *Fork) Gone(host int32) bool { return f.gone[host] }
