@@ -70,7 +70,7 @@ func (a *asks) do(x ask) error {
 	case "remove":
 		err = p.RemoveAllocations(a.ctx, first.ID)
 	case "claim":
-		err = p.Claim(a.ctx, first, a.id("p", x.n), asked{1, 3, 0})
+		err = p.Allocate(a.ctx, first, resources(a.id("p", x.n), asked{1, 3, 0}))
 	default:
 		err = a.rearrange(p, x)
 	}

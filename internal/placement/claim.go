@@ -51,17 +51,6 @@ func (p *Placement) AllocateBy(ctx context.Context, want store.Resources, claim 
 	return err
 }
 
-// Claim is Allocate of what every host has, of one provider.
-func (p *Placement) Claim(ctx context.Context, c store.Consumer, provider string, ask [nova.HostClasses]int64) error {
-	res := map[string]int64{}
-	for i, n := range ask {
-		if n > 0 {
-			res[nova.ClassNames[i]] = n
-		}
-	}
-	return p.Allocate(ctx, c, store.Resources{provider: res})
-}
-
 // Release gives back all that a consumer has; nothing is no error.
 func (p *Placement) Release(ctx context.Context, consumer string) error {
 	var had store.Resources

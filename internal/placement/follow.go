@@ -63,9 +63,6 @@ func (p *Placement) apply(gone []string, now []*store.Provider) {
 	p.index.Apply(gone, now)
 }
 
-// Refresh is Follow, for those who must know of all hosts before they refuse a server.
-func (p *Placement) Refresh(ctx context.Context) error { return p.Follow(ctx) }
-
 // reread brings the index up to date on the trees of some providers.
 func (p *Placement) reread(ctx context.Context, providers []string) error {
 	var trees map[string]*store.Provider

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -50,10 +51,29 @@ func provider(id string, vcpus, memory int64, ratio float64) store.Provider {
 
 func used(p *placement.Placement) map[string]asked {
 	out := map[string]asked{}
-	for c := range p.Candidates(asked{}, nil) {
-		out[c.ProviderID] = c.Used
-	}
+	p.Read(func(ix *placement.Index) {
+		for c := range ix.Classes() {
+			var n asked
+			for i, name := range nova.ClassNames {
+				n[i] = c.Capacity(name) - c.Free(name)
+			}
+			for root := range c.Members() {
+				out[root.ID] = n
+			}
+		}
+	})
 	return out
+}
+
+// resources are amounts of one provider.
+func resources(provider string, ask asked) store.Resources {
+	out := map[string]int64{}
+	for i, n := range ask {
+		if n > 0 {
+			out[nova.ClassNames[i]] = n
+		}
+	}
+	return store.Resources{provider: out}
 }
 
 // TestNothingIsOverbooked makes claims and releases through two accounts, one after the
@@ -88,7 +108,7 @@ func TestNothingIsOverbooked(t *testing.T) {
 			p := w.p[o.account]
 			switch o.kind {
 			case "claim":
-				err := p.Claim(w.ctx, store.Consumer{ID: id(o.consumer), ProjectID: "p"}, id(o.provider), o.ask)
+				err := p.Allocate(w.ctx, store.Consumer{ID: id(o.consumer), ProjectID: "p"}, resources(id(o.provider), o.ask))
 				if nova.IsConflict(err) || errors.Is(err, store.ErrHeld) {
 					return nil
 				}
@@ -96,7 +116,7 @@ func TestNothingIsOverbooked(t *testing.T) {
 			case "release":
 				return p.Release(w.ctx, id(o.consumer))
 			}
-			return p.Refresh(w.ctx)
+			return p.Follow(w.ctx)
 		}
 		for range rapid.IntRange(1, 6).Draw(t, "rounds") {
 			var wg sync.WaitGroup
@@ -115,7 +135,7 @@ func TestNothingIsOverbooked(t *testing.T) {
 			w.check(t, id, providers, consumers)
 		}
 		for _, p := range w.p {
-			if err := p.Refresh(w.ctx); err != nil {
+			if err := p.Follow(w.ctx); err != nil {
 				t.Fatal(err)
 			}
 			got := used(p)
@@ -179,7 +199,7 @@ func (w *world) check(t *rapid.T, id func(int) string, providers, consumers int)
 func TestTheIndexKeepsUpWithItsOwnClaims(t *testing.T) {
 	w := newWorld(t)
 	p, other := w.p[0], w.p[1]
-	if err := errors.Join(p.PutProvider(w.ctx, provider("1", 10, 100, 1)), p.Refresh(w.ctx), other.Refresh(w.ctx)); err != nil {
+	if err := errors.Join(p.PutProvider(w.ctx, provider("1", 10, 100, 1)), p.Follow(w.ctx), other.Follow(w.ctx)); err != nil {
 		t.Fatal(err)
 	}
 	want := func(vcpus int64) {
@@ -189,7 +209,7 @@ func TestTheIndexKeepsUpWithItsOwnClaims(t *testing.T) {
 		}
 	}
 	claim := func(p *placement.Placement, consumer string, n int64) error {
-		return p.Claim(w.ctx, store.Consumer{ID: consumer}, "1", asked{n, 0, 0})
+		return p.Allocate(w.ctx, store.Consumer{ID: consumer}, resources("1", asked{n, 0, 0}))
 	}
 	if err := errors.Join(claim(p, "a", 3), claim(p, "b", 4), claim(p, "a", 3)); err != nil {
 		t.Fatal(err)
@@ -218,7 +238,7 @@ func TestTheIndexKeepsUpWithItsOwnClaims(t *testing.T) {
 	if at, err := p.Held(w.ctx, "d"); err != nil || at != "" {
 		t.Fatalf("d holds %q, %v", at, err)
 	}
-	if err := p.Claim(w.ctx, store.Consumer{ID: "e"}, "unknown", asked{1, 0, 0}); !nova.IsConflict(err) {
+	if err := p.Allocate(w.ctx, store.Consumer{ID: "e"}, resources("unknown", asked{1, 0, 0})); !nova.IsConflict(err) {
 		t.Fatalf("a claim of an unknown provider: %v", err)
 	}
 }
@@ -229,7 +249,7 @@ func TestRefusalsNameTheClassThatIsLacking(t *testing.T) {
 	vcpu := pr.Inventories["VCPU"]
 	vcpu.MinUnit, vcpu.StepSize = 2, 2
 	pr.Inventories["VCPU"] = vcpu
-	if err := errors.Join(w.p[0].PutProvider(w.ctx, pr), w.p[0].Refresh(w.ctx)); err != nil {
+	if err := errors.Join(w.p[0].PutProvider(w.ctx, pr), w.p[0].Follow(w.ctx)); err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range []struct {
@@ -239,15 +259,18 @@ func TestRefusalsNameTheClassThatIsLacking(t *testing.T) {
 		{asked{2, 50, 0}, -1}, {asked{4, 100, 0}, -1}, {asked{1, 1, 0}, nova.VCPU}, {asked{3, 1, 0}, nova.VCPU},
 		{asked{6, 1, 0}, nova.VCPU}, {asked{2, 101, 0}, nova.MemoryMB}, {asked{2, 1, 1}, nova.DiskGB}, {asked{0, 0, 0}, -1},
 	} {
-		got, n := -1, 0
-		for range w.p[0].Candidates(x.ask, func(_ nova.Candidate, class int) { got = class }) {
-			n++
-		}
-		if got != x.lacks || n != map[bool]int{true: 1}[x.lacks < 0] {
-			t.Errorf("%v: lacks %d, %d candidates; want %d", x.ask, got, n, x.lacks)
+		group := placement.Group{Resources: resources("1", x.ask)["1"]}
+		got := -1
+		w.p[0].Read(func(ix *placement.Index) {
+			if lack := ix.Why(ix.ClassOf("1"), &placement.Ask{Groups: []placement.Group{group}}); lack.Want != placement.WantNothing {
+				got = slices.Index(nova.ClassNames[:], lack.Class)
+			}
+		})
+		if got != x.lacks {
+			t.Errorf("%v: lacks %d, want %d", x.ask, got, x.lacks)
 		}
 		// The database judges as the index does.
-		err := w.p[0].Claim(w.ctx, store.Consumer{ID: "c"}, "1", x.ask)
+		err := w.p[0].Allocate(w.ctx, store.Consumer{ID: "c"}, resources("1", x.ask))
 		if x.ask != (asked{}) && (err == nil) != (x.lacks < 0) {
 			t.Errorf("%v: claim: %v", x.ask, err)
 		}

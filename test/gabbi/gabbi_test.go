@@ -230,7 +230,7 @@ func (w *world) handler() http.Handler {
 		}
 	}
 	room := placement.New(w.store)
-	if err := room.Refresh(w.t.Context()); err != nil {
+	if err := room.Follow(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	a, err := api.New(api.Config{Room: room, Policy: enforcer, Gate: gate{}, Clock: clock.Real{}, Log: log, Settings: w.settings})
