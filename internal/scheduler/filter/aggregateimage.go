@@ -15,7 +15,8 @@ func aggregateImageProperties(o *Options) (Filter, error) {
 	return Filter{Looks: FactsOnly, Rebuild: true,
 		Needs: when(FactsOnly, func(s *Spec) bool { return len(s.Image) > 0 }),
 		Pass: func(h *Host, s *Spec) (Why, bool) {
-			for key, prop := range s.Image {
+			for _, key := range sorted(s.Image) {
+				prop := s.Image[key]
 				if prop == "" || !strings.HasPrefix(key, prefix) {
 					continue
 				}

@@ -10,7 +10,8 @@ func aggregateExtraSpecs(*Options) (Filter, error) {
 	return Filter{Looks: FactsOnly,
 		Needs: when(FactsOnly, func(s *Spec) bool { return len(s.Flavor.ExtraSpecs) > 0 }),
 		Pass: func(h *Host, s *Spec) (Why, bool) {
-			for key, want := range s.Flavor.ExtraSpecs {
+			for _, key := range sorted(s.Flavor.ExtraSpecs) {
+				want := s.Flavor.ExtraSpecs[key]
 				if scope, rest, scoped := strings.Cut(key, ":"); scoped {
 					if scope != "aggregate_instance_extra_specs" {
 						continue

@@ -17,8 +17,8 @@ func capabilities(*Options) (Filter, error) {
 			return level
 		},
 		Pass: func(h *Host, s *Spec) (Why, bool) {
-			for key, want := range s.Flavor.ExtraSpecs {
-				path, want, ok := capability(key, want)
+			for _, key := range sorted(s.Flavor.ExtraSpecs) {
+				path, want, ok := capability(key, s.Flavor.ExtraSpecs[key])
 				if !ok || !strings.Contains(key, ":") && !tells(h, key) {
 					continue
 				}

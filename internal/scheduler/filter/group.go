@@ -1,10 +1,5 @@
 package filter
 
-import (
-	"maps"
-	"slices"
-)
-
 // groupAffinity keeps the servers of a group together.
 func groupAffinity(*Options) (Filter, error) { return together("affinity"), nil }
 
@@ -57,5 +52,5 @@ func groupHosts(s *Spec) []string {
 	if s.Group == nil {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(s.Group.Hosts))
+	return sorted(s.Group.Hosts)
 }

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -100,6 +101,10 @@ func (s *Spec) hostsOf(servers []string) []string {
 	}
 	return out
 }
+
+// sorted are the keys of a map in one order, so that the same request is refused in the same
+// words each time.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // has says whether the list holds the host, in upper or lower case, as Nova compares.
 func has(hosts []string, name string) bool {

@@ -1,6 +1,11 @@
 package weigher
 
-import "github.com/kilonova/kilonova/internal/scheduler/filter"
+import (
+	"maps"
+	"slices"
+
+	"github.com/kilonova/kilonova/internal/scheduler/filter"
+)
 
 // imageProperties prefers hosts whose servers have the same image properties, or avoids
 // them.
@@ -23,8 +28,8 @@ func imageProperties(o *Options) (Weigher, error) {
 		},
 		Weigh: func(h *filter.Host, s *filter.Spec) (float64, error) {
 			sum := 0.0
-			for name, value := range s.Image {
-				n := float64(h.Props[name+"="+value])
+			for _, name := range slices.Sorted(maps.Keys(s.Image)) { // sums of fractions depend on their order
+				n := float64(h.Props[name+"="+s.Image[name]])
 				if len(times) > 0 {
 					n *= times[name]
 				}
