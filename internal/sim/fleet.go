@@ -68,6 +68,7 @@ func NewScheduled(ctx context.Context, cfg Config) (_ *Scheduled, err error) {
 	}
 	draw := rand.New(rand.NewPCG(cfg.Seed, 0x686f737473))
 	c.Store, c.Placement, c.Clock, c.Rand = f.store, f.ledger, cfg.Clock, draw.IntN
+	c.Request.OwnerTrait = true
 	c.DownAfter = longest // simulated hosts are always heard
 	// Nobody else changes anything here: there is nothing to read again before a refusal.
 	if c.Driver == scheduler.FilterScheduler {

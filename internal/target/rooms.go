@@ -66,6 +66,7 @@ func startScheduler(ctx context.Context, c *Cloud) error {
 	cfg.Missed = c.metrics.missed
 	cfg.Groups = groups{servergroup.New(c.store, c.opt.Settings.Limits.ServerGroups)}
 	cfg.DownAfter = time.Duration(c.opt.Settings.API.DownAfter) * time.Second
+	cfg.Request.OwnerTrait = true // each agent of ours puts it on what it announces
 	c.scheduler = scheduler.New(cfg)
 	c.loop(reconcile.Task{Name: "scheduler refresh", Every: cfg.Driver.Every(), Do: done(c.scheduler.Refresh)})
 	return c.scheduler.Refresh(ctx)
