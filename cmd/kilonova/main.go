@@ -14,14 +14,16 @@ import (
 var version = "dev"
 
 type cli struct {
-	Up      upCmd            `cmd:"" help:"Run a whole cloud in the foreground."`
-	Saga    sagaCmd          `cmd:"" help:"See the operations that are under way, and help those that are stuck."`
-	Down    downCmd          `cmd:"" help:"Remove from this machine what a stopped cloud left on it: its guests, with their disks, and its network."`
-	Explain explainCmd       `cmd:"" help:"Say why a server is where it is, or nowhere."`
-	Check   checkCmd         `cmd:"" help:"Hold servers, allocations, ports, wishes and guests against each other; say what has no owner."`
-	Manage  manageCmd        `cmd:"" help:"Databases, policy and settings, as nova-manage has them."`
-	Sim     simCmd           `cmd:"" help:"Play requests against the scheduler on simulated hosts and simulated time."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Up       upCmd            `cmd:"" help:"Run a whole cloud in the foreground."`
+	Saga     sagaCmd          `cmd:"" help:"See the operations that are under way, and help those that are stuck."`
+	Down     downCmd          `cmd:"" help:"Remove from this machine what a stopped cloud left on it: its guests, with their disks, and its network."`
+	Explain  explainCmd       `cmd:"" help:"Say why a server is where it is, or nowhere."`
+	WhatIf   whatIfCmd        `cmd:"" name:"what-if" help:"Say where servers would go if something were different, touching nothing."`
+	Capacity capacityCmd      `cmd:"" help:"Say how many more servers of a flavor fit."`
+	Check    checkCmd         `cmd:"" help:"Hold servers, allocations, ports, wishes and guests against each other; say what has no owner."`
+	Manage   manageCmd        `cmd:"" help:"Databases, policy and settings, as nova-manage has them."`
+	Sim      simCmd           `cmd:"" help:"Play requests against the scheduler on simulated hosts and simulated time."`
+	Version  kong.VersionFlag `help:"Print the version and exit."`
 }
 
 func firstOf(a, b error) error {

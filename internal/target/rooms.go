@@ -144,7 +144,7 @@ func startAPI(ctx context.Context, c *Cloud) error {
 		Limits: c.opt.Settings.Limits, Sense: c.scheduler.Sense,
 	})
 	a, err := api.New(api.Config{
-		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Networks: c.neutron, Resolver: c.neutron, Images: c.glance, Consoles: c.hosts,
+		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Networks: c.neutron, Resolver: c.neutron, Images: c.glance, Consoles: c.hosts, Forecasts: c.scheduler,
 		Clock: c.opt.Clock, Log: c.opt.Log, Settings: c.opt.Settings.API,
 	})
 	if err != nil {

@@ -44,9 +44,11 @@ type Config struct {
 	Resolver network.Resolver // nil: no networks
 	Images   image.Store
 	Consoles Consoles
-	Clock    clock.Clock
-	Log      *slog.Logger
-	Settings Settings
+	// Forecasts are asked what would be; nil: nobody can say here.
+	Forecasts Forecasts
+	Clock     clock.Clock
+	Log       *slog.Logger
+	Settings  Settings
 }
 
 // Settings are the [api] options and their like.

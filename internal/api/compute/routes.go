@@ -29,6 +29,7 @@ func (a *API) Routes() []Route {
 		a.aggregateRoutes(),
 		a.serverGroupRoutes(),
 		a.placementRoutes(),
+		a.forecastRoutes(),
 		a.extensionRoutes(),
 	)
 }

@@ -134,7 +134,7 @@ func newWorld(t testing.TB, o options) *world {
 	rules, err := policy.New(policy.Compute(), policy.Options{})
 	must(t, err)
 	w.api, err = New(Config{
-		Store: st, Policy: rules, Gate: gate{}, Images: shelf{}, Consoles: w, Clock: o.clock, Log: slog.New(logTo{t}), Networks: o.ports,
+		Store: st, Policy: rules, Gate: gate{}, Images: shelf{}, Consoles: w, Forecasts: sched, Clock: o.clock, Log: slog.New(logTo{t}), Networks: o.ports,
 		Servers: server.New(server.Config{Store: st, Clock: o.clock, Ops: cond, Images: shelf{}, Limits: o.limits}),
 		Settings: Settings{MaxLimit: cmp.Or(o.maximum, 1000), PasswordLength: 12, ShowPassword: true,
 			DefaultZone: "nova", InternalZone: "internal", DownAfter: 60},
