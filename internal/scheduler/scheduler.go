@@ -184,6 +184,9 @@ type Choice struct {
 	Assignment *nova.Assignment
 }
 
+// errPolicy says that the policy of the server's group forbids the host.
+var errPolicy = errors.New("the policy of the server's group forbids the host")
+
 // claimTries is how often a claim that others won is tried with another host.
 const claimTries = 20
 
@@ -192,6 +195,7 @@ const claimTries = 20
 // When no host will do it gives nova.Invalid with the reason of each.
 func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Choice, error) {
 	refreshed, begun := s.cfg.Driver == CachingScheduler, s.begun.Load()
+	forbidden := "" // the host that the server's group refused last
 	for range claimTries {
 		picks, why, things, err := s.decide(ctx, v, not)
 		refused := err == nil && len(picks) == 0 || nova.KindOf(err) == nova.Invalid
@@ -209,6 +213,9 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 			// The room that it lacks may be what it holds already.
 			if at, herr := s.held(ctx, v.ID); herr != nil || at.Host != "" {
 				return at, herr
+			}
+			if err == nil && forbidden != "" && slices.Contains(not, forbidden) {
+				return Choice{Why: why}, nova.Errorf(nova.Invalid, "%sThe policy of its server group forbids the hosts that are left.", explain.NoHost)
 			}
 			if err == nil {
 				if err = s.nearest(ctx, v, not, why); err == nil {
@@ -231,6 +238,15 @@ func (s *Scheduler) Claim(ctx context.Context, v *nova.Server, not []string) (Ch
 				return Choice{}, err
 			}
 			not = append(slices.Clone(not), picks[0].host.Name)
+			continue
+		}
+		if errors.Is(err, errPolicy) {
+			// Others were faster; twice, no filter looks at groups here.
+			host := picks[0].host.Name
+			if host == forbidden {
+				not = append(slices.Clone(not), host)
+			}
+			forbidden = host
 			continue
 		}
 		if nova.IsConflict(err) {
@@ -343,7 +359,11 @@ func (s *Scheduler) where(ctx context.Context, v *nova.Server) (map[string]strin
 // gets for itself among them.
 func (s *Scheduler) take(ctx context.Context, v *nova.Server, p pick, things *own.Ask) (got *nova.Assignment, err error) {
 	if v.GroupID != "" && s.cfg.Groups != nil {
-		if err := s.cfg.Groups.Place(ctx, v.GroupID, v.ID, p.host.Name); err != nil {
+		err := s.cfg.Groups.Place(ctx, v.GroupID, v.ID, p.host.Name)
+		if nova.IsConflict(err) {
+			return nil, errPolicy
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
