@@ -308,6 +308,11 @@ func (n *near) missing(w wish, s *spot) []explain.Miss {
 	if r.Fallback != nil {
 		asks = append(asks, r.Fallback)
 	}
+	for _, a := range asks {
+		if w.enabled { // Placement's mark goes with the state
+			a.RootForbidden = slices.DeleteFunc(a.RootForbidden, func(trait string) bool { return trait == request.Disabled })
+		}
+	}
 	return n.judge(&spec, asks, s, w)
 }
 
