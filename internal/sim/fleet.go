@@ -25,6 +25,9 @@ type Config struct {
 	Offer     conductor.Offer
 	Clock     clock.Clock
 	Seed      uint64 // of what the scheduler draws
+	// Used says what of a host, counted from 0, is in use before the first request, by
+	// resource class; nil: nothing.
+	Used func(host int) map[string]int64
 }
 
 // zone is that of hosts that are in no other.
@@ -135,6 +138,9 @@ func (f *Scheduled) settle(ctx context.Context, cfg *Config) error {
 			for i := range batch {
 				hv := h.hypervisor(n+i+1, fmt.Sprintf("host-%0*d", width, n+i+1))
 				p := cfg.Offer.Provider(&hv, nil)
+				if cfg.Used != nil {
+					use(&p, cfg.Used(n+i))
+				}
 				p.Aggregates = zones.add(h.Zone, hv.Host)
 				all = append(all, &p)
 			}
@@ -150,6 +156,16 @@ func (f *Scheduled) settle(ctx context.Context, cfg *Config) error {
 		}
 		return nil
 	})
+}
+
+// use takes amounts of a host before anybody asks.
+func use(p *store.Provider, amounts map[string]int64) {
+	for class, n := range amounts {
+		if i, has := p.Inventories[class]; has {
+			i.Used = n
+			p.Inventories[class] = i
+		}
+	}
 }
 
 func write(t *store.Tx, hv nova.Hypervisor, zone string, now time.Time) error {

@@ -27,6 +27,7 @@ func (l *ledger) open(all []*store.Provider) {
 		for class, i := range p.Inventories {
 			f := l.fill[class]
 			f.Capacity += i.Capacity()
+			f.Used += i.Used
 			l.fill[class] = f
 		}
 	}

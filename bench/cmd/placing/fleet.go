@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kilonova/kilonova/internal/clock"
+	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/sim"
+)
+
+// host is what every host of the large measurements has.
+var host = sim.Hosts{VCPUs: 64, RAM: 256 << 10, Disk: 4000}
+
+// used says what of a host is in use before anything is measured.
+type used func(host int) map[string]int64
+
+// worlds are the fleets in which decisions are measured.
+var worlds = []struct {
+	name string
+	used used
+}{{"equal hosts", nil}, {"all different", different}}
+
+// different is something else for nearly every host, and leaves room on each.
+func different(i int) map[string]int64 {
+	dice := rand.New(rand.NewPCG(uint64(i), 7))
+	return map[string]int64{"VCPU": dice.Int64N(200), "MEMORY_MB": dice.Int64N(200_000), "DISK_GB": dice.Int64N(3000)}
+}
+
+// newFleet simulates n hosts under the default settings, or what change makes of them.
+func newFleet(ctx context.Context, n int, used used, change func(*sim.Config)) (*sim.Scheduled, error) {
+	s, err := defaults()
+	if err != nil {
+		return nil, err
+	}
+	all := host
+	all.Count = n
+	cfg := sim.Config{Hosts: []sim.Hosts{all}, Used: used, Scheduler: s.Schedule, Offer: s.Offer, Clock: clock.NewHand(time.Unix(1_700_000_000, 0)), Seed: 1}
+	if change != nil {
+		change(&cfg)
+	}
+	return sim.NewScheduled(ctx, cfg)
+}
+
+// guests are servers of the usual mix, one after another.
+type guests struct {
+	name string
+	dice *rand.Rand
+	n    int
+}
+
+func newGuests(name string) *guests {
+	return &guests{name: name, dice: rand.New(rand.NewPCG(3, 4))}
+}
+
+func (g *guests) next() *nova.Server {
+	mix := sim.DefaultMix()
+	f := mix[g.dice.IntN(len(mix))]
+	g.n++
+	return server(fmt.Sprintf("%s-%d", g.name, g.n), f.Flavor)
+}
+
+func server(id string, f sim.Flavor) *nova.Server {
+	return &nova.Server{ID: id, Name: id, ProjectID: "bench", UserID: "bench", ImageID: "image",
+		Flavor: nova.Flavor{ID: f.Name, Name: f.Name, VCPUs: f.VCPUs, MemoryMiB: f.RAM, RootGiB: f.Disk, Public: true}}
+}
+
+// stay is how many servers live at a time while decisions are measured.
+const stay = 1000
+
+// decide lets the fleet choose hosts for a while, and answers how long each choice took. As
+// many servers leave as come.
+func decide(ctx context.Context, fleet *sim.Scheduled, g *guests, d time.Duration) ([]time.Duration, error) {
+	var took []time.Duration
+	for begun := time.Now(); time.Since(begun) < d; {
+		v := g.next()
+		from := time.Now()
+		if _, err := fleet.Place(ctx, v); err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(from))
+		if g.n > stay {
+			if err := fleet.Remove(ctx, fmt.Sprintf("%s-%d", g.name, g.n-stay)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return took, nil
+}
