@@ -63,7 +63,7 @@ type cloud struct {
 func whatIf(context.Context, string) error {
 	c := newCloud(*hosts, 10**hosts)
 	var flat, lose time.Duration
-	for turn := range 8 { // the first is not counted
+	for turn := range 40 { // the first is not counted
 		from := time.Now()
 		c.pass()
 		f := time.Since(from)

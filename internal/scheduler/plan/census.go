@@ -6,6 +6,7 @@ type Census struct {
 	Kinds []int32
 	first []int32 // of a host's servers, in by
 	by    []int32 // servers, host by host
+	kind  []int32 // of each in by, so that counting is a walk
 }
 
 // NewCensus sorts servers by host: hosts and kinds are those of each server; a host below 0 is
@@ -20,11 +21,11 @@ func NewCensus(hosts int, hostOf, kinds []int32) *Census {
 	for h := range hosts {
 		c.first[h+1] += c.first[h]
 	}
-	c.by = make([]int32, c.first[hosts])
+	c.by, c.kind = make([]int32, c.first[hosts]), make([]int32, c.first[hosts])
 	next := append([]int32(nil), c.first[:hosts]...)
 	for s, h := range hostOf {
 		if h >= 0 {
-			c.by[next[h]] = int32(s)
+			c.by[next[h]], c.kind[next[h]] = int32(s), kinds[s]
 			next[h]++
 		}
 	}
@@ -42,8 +43,11 @@ func (c *Census) On(host int32) []int32 {
 // Count adds up the servers on hosts by kind.
 func (c *Census) Count(hosts []int32, into []int) {
 	for _, h := range hosts {
-		for _, s := range c.On(h) {
-			into[c.Kinds[s]]++
+		if int(h)+1 >= len(c.first) {
+			continue
+		}
+		for _, k := range c.kind[c.first[h]:c.first[h+1]] {
+			into[k]++
 		}
 	}
 }
