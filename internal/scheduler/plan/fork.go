@@ -5,9 +5,11 @@ import "slices"
 // Fork is a scenario on a base: what is different from it.
 type Fork struct {
 	base *Base
-	// left are the hosts that are still as the base has them, for the classes that are not
-	// whole any more.
-	left map[int32][]int32
+	// left are the hosts that are still as the base has them, by class, for the classes that
+	// are not whole any more: those that are cut.
+	left [][]int32
+	cut  []bool
+	cuts []int32        // the classes that are cut
 	gone map[int32]bool // hosts that are lost
 	bins []bin          // hosts that are not as the base has them
 	pool []int64        // of vectors
@@ -22,12 +24,15 @@ type bin struct {
 
 // NewFork makes a scenario in which nothing is different.
 func NewFork(b *Base) *Fork {
-	return &Fork{base: b, left: map[int32][]int32{}, gone: map[int32]bool{}}
+	return &Fork{base: b, left: make([][]int32, len(b.Classes)), cut: make([]bool, len(b.Classes)), gone: map[int32]bool{}}
 }
 
 // Reset makes nothing different again, and keeps the memory.
 func (f *Fork) Reset() {
-	clear(f.left)
+	for _, c := range f.cuts {
+		f.left[c], f.cut[c] = nil, false
+	}
+	f.cuts = f.cuts[:0]
 	clear(f.gone)
 	clear(f.bins)
 	f.bins, f.pool = f.bins[:0], f.pool[:0]
@@ -47,7 +52,7 @@ func (f *Fork) Lose(hosts []int32, classOf func(host int32) int32) {
 	lost := func(h int32) bool { return f.gone[h] }
 	for _, c := range slices.Compact(touched) {
 		if c >= 0 {
-			f.left[c] = slices.DeleteFunc(slices.Clone(f.hosts(c)), lost)
+			f.keep(c, slices.DeleteFunc(slices.Clone(f.hosts(c)), lost))
 		}
 	}
 	for i := range f.bins {
@@ -68,10 +73,19 @@ func (f *Fork) Add(table int32, used []int64, hosts ...int32) {
 
 // hosts are those of a class that are as the base has them.
 func (f *Fork) hosts(class int32) []int32 {
-	if left, touched := f.left[class]; touched {
-		return left
+	if f.cut[class] {
+		return f.left[class]
 	}
 	return f.base.Hosts(class)
+}
+
+// keep says which hosts of a class are still as the base has them.
+func (f *Fork) keep(class int32, left []int32) {
+	if !f.cut[class] {
+		f.cut[class] = true
+		f.cuts = append(f.cuts, class)
+	}
+	f.left[class] = left
 }
 
 // copy takes memory for a vector from the pool.

@@ -135,7 +135,7 @@ func (p *placing) pick(hosts []int32) (taken, left []int32) {
 // keep writes down the hosts of a rank that nothing was put on.
 func (p *placing) keep(id int32, inBase bool, left []int32) {
 	if inBase {
-		p.f.left[id] = left
+		p.f.keep(id, left)
 		return
 	}
 	p.f.bins[id].hosts = left
