@@ -54,9 +54,9 @@ type Groups interface {
 	// Standing is the group of a member with the hosts of the others; nil when it has been
 	// deleted.
 	Standing(ctx context.Context, group, server string) (*filter.Group, error)
-	// Place takes a place for a member, judged by the database; what the policy forbids is
-	// nova.Conflict.
-	Place(ctx context.Context, group, server, host string) error
+	// Place takes a place for a member in the transaction of its claim, judged by the
+	// database; what the policy forbids is nova.Conflict.
+	Place(t *store.Tx, group, server, host string) error
 }
 
 // Config is what a Scheduler needs.
@@ -355,27 +355,32 @@ func (s *Scheduler) where(ctx context.Context, v *nova.Server) (map[string]strin
 	return out, err
 }
 
-// take takes the place in the server's group, and then the resources, with what the server
-// gets for itself among them.
+// take takes the resources and, in the same transaction, the place in the server's group and
+// what the server gets for itself. So a server that a process died over has all three on one
+// host, or nothing.
 func (s *Scheduler) take(ctx context.Context, v *nova.Server, p pick, things *own.Ask) (got *nova.Assignment, err error) {
-	if v.GroupID != "" && s.cfg.Groups != nil {
-		err := s.cfg.Groups.Place(ctx, v.GroupID, v.ID, p.host.Name)
-		if nova.IsConflict(err) {
-			return nil, errPolicy
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 	who, want := store.Consumer{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID}, p.way.Resources()
-	if things.Nothing() {
+	grouped := v.GroupID != "" && s.cfg.Groups != nil
+	if things.Nothing() && !grouped {
 		return nil, s.cfg.Placement.Allocate(ctx, who, want)
 	}
 	err = s.cfg.Placement.AllocateBy(ctx, want, func(t *store.Tx) (repeated bool, err error) {
+		if grouped {
+			err := s.cfg.Groups.Place(t, v.GroupID, v.ID, p.host.Name)
+			if nova.IsConflict(err) {
+				return false, errPolicy
+			}
+			if err != nil {
+				return false, err
+			}
+		}
+		if things.Nothing() {
+			return t.Placement().Claim(who, want)
+		}
 		got, repeated, err = own.Claim(t, who, p.root, want, things, s.cfg.PackCells)
 		return repeated, err
 	})
-	if err == nil {
+	if err == nil && got != nil {
 		s.view.took(p.root, v.ID, got)
 	}
 	return got, err

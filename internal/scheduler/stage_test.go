@@ -19,6 +19,7 @@ import (
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 	"github.com/kilonova/kilonova/internal/servergroup"
 	"github.com/kilonova/kilonova/internal/service"
+	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/sqlite"
 	"github.com/kilonova/kilonova/internal/virt"
@@ -41,6 +42,7 @@ type stage struct {
 	nums       int64
 	looked     bool // the scheduler must not look again
 	draw       int
+	settings   *stageSettings
 }
 
 // stageSettings are the parts of nova.conf that matter here.
@@ -50,6 +52,16 @@ type stageSettings struct {
 }
 
 func newStage(t testing.TB, text string) *stage {
+	t.Helper()
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return newStageOn(t, db, text)
+}
+
+func newStageOn(t testing.TB, db *sqldb.DB, text string) *stage {
 	t.Helper()
 	var ini strings.Builder
 	for line := range strings.SplitSeq(text, " | ") {
@@ -62,27 +74,22 @@ func newStage(t testing.TB, text string) *stage {
 	if warnings, err := conf.Parse(&set, "nova.conf", ini.String()); err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	st := &stage{t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0)), ids: map[string]string{}, names: map[string]string{}}
+	st := &stage{settings: &set, t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0)), ids: map[string]string{}, names: map[string]string{}}
 	st.store = store.New(db, st.clock)
 	st.must(st.store.Migrate(t.Context()))
 	st.accounts, st.aggregates, st.services = placement.New(st.store), aggregate.New(st.store, "nova"), service.New(st.store)
-	st.scheduler = st.another(&set)
+	st.scheduler = st.another(st.accounts)
 	st.board = conductor.New(conductor.Config{Store: st.store, Clock: st.clock, Log: slog.New(slog.DiscardHandler), Scheduler: st.scheduler,
 		Accounts: st.accounts, Offer: set.Offer})
 	return st
 }
 
 // another is a scheduler as a process of its own would have it.
-func (st *stage) another(set *stageSettings) *scheduler.Scheduler {
+func (st *stage) another(accounts scheduler.Placement) *scheduler.Scheduler {
 	st.t.Helper()
-	cfg, err := set.Schedule.Config("nova")
+	cfg, err := st.settings.Schedule.Config("nova")
 	st.must(err)
-	cfg.Store, cfg.Placement, cfg.Clock = st.store, st.accounts, st.clock
+	cfg.Store, cfg.Placement, cfg.Clock = st.store, accounts, st.clock
 	cfg.Groups = stageGroups{servergroup.New(st.store, -1)}
 	cfg.Rand = func(n int) int { return min(st.draw, n-1) }
 	return scheduler.New(cfg)

@@ -31,35 +31,34 @@ func (r *Room) Standing(ctx context.Context, id, serverID string) (out *Standing
 	return out, err
 }
 
-// Place takes a place on a host for a member of a group. What the policy forbids gives
+// Place takes a place on a host for a member of a group, in the transaction that takes the
+// host's resources for it, of which it is the first thing. What the policy forbids gives
 // nova.Conflict with the reason; the caller reads the standing again, and tries another
 // host. The same may be placed again.
 //
-// What is true if the process dies: the place is taken, and belongs to the server, which
-// takes another, or gives it back, when its operation goes on.
-func (r *Room) Place(ctx context.Context, id, serverID, host string) error {
-	err := r.store.Update(ctx, func(t *store.Tx) error {
-		q := t.ServerGroups()
-		if err := q.Hold(id); err != nil {
-			return err
-		}
-		g, err := q.Get(id)
-		if err != nil {
-			return err
-		}
-		hosts, err := q.Hosts(id, serverID)
-		if err != nil {
-			return err
-		}
-		if why, ok := g.Allows(host, hosts); !ok {
-			return nova.Errorf(nova.Conflict, "host %s: %s", host, why)
-		}
-		return q.Put(serverID, host)
-	})
+// What is true if the process dies: a member has its place where it has its resources, or
+// neither.
+func (r *Room) Place(t *store.Tx, id, serverID, host string) error {
+	q := t.ServerGroups()
+	err := q.Hold(id)
 	if nova.IsNotFound(err) {
 		return nil // deleted: there is no policy any more
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	g, err := q.Get(id)
+	if err != nil {
+		return err
+	}
+	hosts, err := q.Hosts(id, serverID)
+	if err != nil {
+		return err
+	}
+	if why, ok := g.Allows(host, hosts); !ok {
+		return nova.Errorf(nova.Conflict, "host %s: %s", host, why)
+	}
+	return q.Put(serverID, host)
 }
 
 // Vacate gives a member's place back.

@@ -6,11 +6,11 @@
 // that is deleted leaves its servers as they are.
 //
 // Laws:
-//  1. A member's host is taken before its resources are, by Place: one transaction looks at
-//     where all others are and refuses what the policy forbids. So of any number of
-//     schedulers that place members at once, none breaks a policy, whatever each remembers.
-//  2. A place that leads to nothing is given back by Vacate, or taken over by the next
-//     Place of the same server.
+//  1. A member's host is taken by Place, in the transaction that takes its resources there:
+//     it looks at where all others are and refuses what the policy forbids. So of any number
+//     of schedulers that place members at once, none breaks a policy, whatever each remembers
+//     and whenever each dies.
+//  2. A place that leads to nothing is given back by Vacate.
 //  3. The quotas are exact: groups are counted in their turn, members while their group is
 //     held.
 //

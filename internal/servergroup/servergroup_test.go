@@ -1,6 +1,7 @@
 package servergroup
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -59,7 +60,7 @@ func TestNoPolicyIsBrokenHoweverManyPlaceAtOnce(t *testing.T) {
 				mine := New(store.New(db, c), -1)
 				wg.Go(func() {
 					for range 6 {
-						err := mine.Place(ctx, g.ID, server(i), fmt.Sprint("h", rand.IntN(8)))
+						err := place(ctx, mine, g.ID, server(i), fmt.Sprint("h", rand.IntN(8)))
 						if err == nil {
 							placed.Add(1)
 							return
@@ -78,12 +79,17 @@ func TestNoPolicyIsBrokenHoweverManyPlaceAtOnce(t *testing.T) {
 				t.Errorf("%s, %d a host: the members are on %v, %d were placed", x.policy, x.most, s.Hosts, placed.Load())
 			}
 			must(t, room.Delete(ctx, g.ID))
-			must(t, room.Place(ctx, g.ID, server(0), "anywhere")) // it rules no more
+			must(t, place(ctx, room, g.ID, server(0), "anywhere")) // it rules no more
 			if s, err := room.Standing(ctx, g.ID, server(0)); s != nil || err != nil {
 				t.Errorf("a deleted group stands: %v, %v", s, err)
 			}
 		}
 	})
+}
+
+// place takes a place in a transaction of its own.
+func place(ctx context.Context, r *Room, group, server, host string) error {
+	return r.store.Update(ctx, func(t *store.Tx) error { return r.Place(t, group, server, host) })
 }
 
 func each(m map[string]int64, ok func(int64) bool) bool {
@@ -119,15 +125,15 @@ func TestAPlaceMovesAndIsGivenBack(t *testing.T) {
 			return nil
 		}))
 		a, b := g.ID+"a", g.ID+"b"
-		must(t, room.Place(ctx, g.ID, a, "h1"))
-		must(t, room.Place(ctx, g.ID, a, "h1"))
-		if err := room.Place(ctx, g.ID, b, "h1"); !nova.IsConflict(err) {
+		must(t, place(ctx, room, g.ID, a, "h1"))
+		must(t, place(ctx, room, g.ID, a, "h1"))
+		if err := place(ctx, room, g.ID, b, "h1"); !nova.IsConflict(err) {
 			t.Errorf("two on a host: %v", err)
 		}
-		must(t, room.Place(ctx, g.ID, a, "h2"))
-		must(t, room.Place(ctx, g.ID, b, "h1"))
+		must(t, place(ctx, room, g.ID, a, "h2"))
+		must(t, place(ctx, room, g.ID, b, "h1"))
 		must(t, room.Vacate(ctx, b))
-		must(t, room.Place(ctx, g.ID, a, "h1"))
+		must(t, place(ctx, room, g.ID, a, "h1"))
 	})
 }
 
