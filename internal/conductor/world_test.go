@@ -38,16 +38,24 @@ type world struct {
 	fail  map[string]string     // host → error of each new guest
 	dead  map[string]bool       // hosts that neither work nor tell that they live
 	db    *sqldb.DB
+	cells *nova.Topology // of each host; nil: they do not tell
+	cards []nova.PCIDevice
 }
 
 func newWorld(t *testing.T, hosts ...string) *world {
+	t.Helper()
+	return newWorldOf(t, nil, nil, hosts...)
+}
+
+// newWorldOf is a world whose hosts have the cells and the devices each.
+func newWorldOf(t *testing.T, cells *nova.Topology, cards []nova.PCIDevice, hosts ...string) *world {
 	t.Helper()
 	db, err := sqlite.Open(fresh(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	w := &world{t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0)), ports: map[string]string{}, doms: map[string]nova.Power{}, fail: map[string]string{}, dead: map[string]bool{}, db: db}
+	w := &world{t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0)), ports: map[string]string{}, doms: map[string]nova.Power{}, fail: map[string]string{}, dead: map[string]bool{}, db: db, cells: cells, cards: cards}
 	w.store = store.New(db, w.clock)
 	p := placement.New(w.store)
 	s := scheduler.New(scheduler.Config{Store: w.store, Placement: p, Clock: w.clock, Groups: groups{servergroup.New(w.store, -1)}})
@@ -55,7 +63,7 @@ func newWorld(t *testing.T, hosts ...string) *world {
 		Store: w.store, Clock: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Scheduler: s, Accounts: p, Ports: w, Owner: "test",
 	})
 	for _, h := range hosts {
-		err := w.c.Announce(t.Context(), h, virt.Inventory{Hostname: h, Type: "fake", VCPUs: 8, MemoryMiB: 8192, DiskGiB: 100}, nil)
+		err := w.c.Announce(t.Context(), h, w.inventory(h), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,6 +80,17 @@ func newWorld(t *testing.T, hosts ...string) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// inventory is what a host tells of itself.
+func (w *world) inventory(host string) virt.Inventory {
+	inv := virt.Inventory{Hostname: host, Type: "fake", VCPUs: 8, MemoryMiB: 8192, DiskGiB: 100, Topology: w.cells, Devices: w.cards}
+	if w.cells != nil {
+		if err := virt.Divide(&inv, virt.Sets{Shared: nova.CPUsOf(0, 1), Dedicated: nova.CPURange(2, 7)}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return inv
 }
 
 // fresh copies an empty database, so that a thousand worlds migrate once.
@@ -162,7 +181,7 @@ func (w *world) tick() {
 		if w.dead[h] {
 			continue
 		}
-		if err := w.c.Announce(w.t.Context(), h, virt.Inventory{Hostname: h, Type: "fake", VCPUs: 8, MemoryMiB: 8192, DiskGiB: 100}, nil); err != nil {
+		if err := w.c.Announce(w.t.Context(), h, w.inventory(h), nil); err != nil {
 			w.t.Fatal(err)
 		}
 		w.work(h)
