@@ -151,7 +151,7 @@ func (c *Conductor) makePorts(ctx context.Context, s *createState) error {
 	}
 	vifs, err := c.cfg.Ports.EnsurePorts(ctx, network.EnsureSpec{
 		ServerID: v.ID, ProjectID: v.ProjectID, AvailabilityZone: s.Zone, Hostname: v.Hostname,
-		Requests: v.Networks, SecurityGroups: v.SecurityGroups, Served: by,
+		Requests: v.Networks, SecurityGroups: v.SecurityGroups, Served: by, Devices: devicesOfPorts(v.Assignment),
 	})
 	if err != nil {
 		return err

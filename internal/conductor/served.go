@@ -49,6 +49,20 @@ func served(t *store.Tx, v *nova.Server) (map[string]map[string]string, error) {
 	return out, nil
 }
 
+// devicesOfPorts are the devices that the server has for its ports, by port.
+func devicesOfPorts(a *nova.Assignment) map[string]nova.PCIDevice {
+	if a == nil {
+		return nil
+	}
+	out := map[string]nova.PCIDevice{}
+	for i := range a.Devices {
+		if d := &a.Devices[i]; d.PortID != "" {
+			out[d.PortID] = d.PCIDevice
+		}
+	}
+	return out
+}
+
 // portGroup is a group with its port.
 type portGroup struct {
 	port string

@@ -39,6 +39,8 @@ type EnsureSpec struct {
 	// Served is which resource provider serves each group of resources that a user's port
 	// asks for, by port and group.
 	Served map[string]map[string]string
+	// Devices are the PCI devices of the host that the user's ports get, by port.
+	Devices map[string]nova.PCIDevice
 }
 
 // Ports makes, binds and removes the ports of servers.

@@ -69,6 +69,9 @@ type PCIDevice struct {
 	Tags map[string]string `json:"tags,omitempty"`
 }
 
+// PhysicalNetwork is the tag of devices that names the physical network that they are on.
+const PhysicalNetwork = "physical_network"
+
 // Card is the address of the card that the device is on: its physical function's, or its
 // own.
 func (d *PCIDevice) Card() string {

@@ -136,7 +136,9 @@ func (c *change) takePort(r *router, portID string) (*port, error) {
 	}
 	p.DeviceID, p.DeviceOwner, p.Host, p.PortSecurity = r.ID, ownerInterface, c.s.host, false
 	p.Pairs = []addressPair{}
-	p.bind()
+	if err := c.bind(p); err != nil {
+		return nil, err
+	}
 	return p, c.save(p)
 }
 

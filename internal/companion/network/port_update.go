@@ -47,7 +47,9 @@ func updatePort(c *change, id string, in input) (thing, error) {
 			return nil, err
 		}
 	}
-	p.bind()
+	if err := c.bind(p); err != nil {
+		return nil, err
+	}
 	// Whether it is up is for the data path of its host to tell; a host that is another
 	// one has told nothing yet.
 	if p.Host != was.Host {

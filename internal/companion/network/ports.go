@@ -175,7 +175,9 @@ func (c *change) plug(p *port, in input) error {
 	if err != nil {
 		return err
 	}
-	p.bind()
+	if err := c.bind(p); err != nil {
+		return err
+	}
 	return c.insert(p)
 }
 
@@ -286,12 +288,27 @@ func (c *change) settleGroups(p *port, in input) error {
 	return nil
 }
 
-// bind says how a port is plugged on its host. Only what the data path can do is bound.
-func (p *port) bind() {
+// deviceTypes are how ports that take a device of the host are plugged, by their vnic type.
+var deviceTypes = map[string]string{"direct": "hw_veb", "macvtap": "hw_veb", "direct-physical": "hostdev_physical"}
+
+// bind says how a port is plugged on its host. Only what can carry traffic is bound: a bridge
+// of ours, or a device of the host whose card is on the port's own physical network; that
+// one is named by who gives the device out, in the port's profile.
+func (c *change) bind(p *port) error {
 	p.VIFDetails = map[string]any{}
-	switch {
+	switch device := deviceTypes[p.VNICType]; {
 	case p.Host == "":
 		p.VIFType = "unbound"
+	case device != "":
+		n, err := get[network](c.tx, p.NetworkID)
+		if err != nil {
+			return err
+		}
+		slot, _ := p.Profile["pci_slot"].(string)
+		if p.VIFType = "binding_failed"; slot != "" && n.Type == "flat" && n.Physical != nil && p.Profile["physical_network"] == *n.Physical {
+			p.VIFType = device
+			p.VIFDetails = map[string]any{"port_filter": false, "connectivity": "l2", "vlan": "0"}
+		}
 	case p.VNICType != "normal":
 		p.VIFType = "binding_failed"
 	default:
@@ -300,6 +317,7 @@ func (p *port) bind() {
 			"bridge_name": desired.BridgeName(p.NetworkID), "port_filter": true, "connectivity": "l2",
 		}
 	}
+	return nil
 }
 
 func removePort(c *change, id string) error {

@@ -92,7 +92,7 @@ func (d *Driver) EnsurePorts(ctx context.Context, s network.EnsureSpec) ([]netwo
 	if err := d.make(ctx, l, s, p); err != nil {
 		return nil, err
 	}
-	if err := d.allocate(ctx, l, s, p); err != nil {
+	if err := d.give(ctx, l, s, p); err != nil {
 		return nil, err
 	}
 	all := make([]port, len(s.Requests))

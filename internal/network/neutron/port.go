@@ -121,7 +121,7 @@ func (l link) remove(ctx context.Context, id string) error {
 func (l link) letGo(ctx context.Context, p port) error {
 	profile := map[string]any{}
 	for k, v := range p.Profile {
-		if k != profileKey && k != allocationKey {
+		if k != profileKey && !slices.Contains(givenKeys, k) {
 			profile[k] = v
 		}
 	}

@@ -24,7 +24,7 @@ import (
 
 // The tags that mean something to us; operators may set others, and ask for them.
 const (
-	physnetTag   = "physical_network"
+	physnetTag   = nova.PhysicalNetwork
 	managedTag   = "managed"
 	remoteTag    = "remote_managed"
 	liveTag      = "live_migratable"
