@@ -109,6 +109,10 @@ func (h *hosts) ConsoleLog(ctx context.Context, host, serverID string, lines int
 }
 
 func fakeHosts(c *Cloud) (map[string]virt.Driver, error) {
+	cfg, err := c.opt.Settings.Fake.host()
+	if err != nil {
+		return nil, err
+	}
 	disk, err := fake.Open(filepath.Join(c.state.dir, "fake"))
 	if err != nil {
 		return nil, err
@@ -117,8 +121,8 @@ func fakeHosts(c *Cloud) (map[string]virt.Driver, error) {
 	out := map[string]virt.Driver{}
 	for i := range max(c.opt.FakeHosts, 1) {
 		name := fmt.Sprintf("fake-%d", i+1)
-		// A simulated host is for load: it has more of everything than a load will take.
-		out[name] = fake.New(fake.Config{Clock: c.opt.Clock, Hostname: name, VCPUs: 250_000, MemoryMiB: 1 << 30, DiskGiB: 1 << 22, Delay: c.opt.FakeDelay, State: disk, Log: c.opt.Log})
+		cfg.Clock, cfg.Hostname, cfg.Delay, cfg.State, cfg.Log = c.opt.Clock, name, c.opt.FakeDelay, disk, c.opt.Log
+		out[name] = fake.New(cfg)
 	}
 	return out, nil
 }

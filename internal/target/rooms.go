@@ -41,6 +41,7 @@ type Settings struct {
 	Offer    conductor.Offer
 	Schedule scheduler.Settings
 	Own      OwnSettings
+	Fake     FakeSettings
 	Accounts placement.Settings
 
 	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`

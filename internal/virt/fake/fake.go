@@ -100,6 +100,13 @@ func New(cfg Config) *Host {
 	}
 	cfg.VCPUs = cmp.Or(cfg.VCPUs, defaultVCPUs)
 	cfg.MemoryMiB = cmp.Or(cfg.MemoryMiB, defaultMemoryMiB)
+	if t := cfg.Topology; t != nil {
+		cfg.VCPUs, cfg.MemoryMiB = 0, 0
+		for i := range t.Cells {
+			cfg.VCPUs += int64(t.Cells[i].Shared.Or(t.Cells[i].Dedicated).Len())
+			cfg.MemoryMiB += t.Cells[i].MemoryMiB
+		}
+	}
 	cfg.DiskGiB = cmp.Or(cfg.DiskGiB, defaultDiskGiB)
 	h := &Host{cfg: cfg, began: cfg.Clock.Now(), guests: &guests{byID: map[string]guest{}}}
 	h.knobs.delay = Delays{Ensure: cfg.Delay, Destroy: cfg.Delay}
