@@ -43,17 +43,23 @@ func Best(all []Host, ask [3]int64) int {
 	return best
 }
 
-// Scans answers how often a second one core looks at every one of n hosts and takes the best.
+// Scans answers how often a second one core looks at every one of n hosts and takes the best:
+// in the best tenth of the duration, so that what else the machine does makes the limit no
+// lower.
 func Scans(n int, d time.Duration) float64 {
 	all := Flat(n)
-	rate, _ := Rate(1, d, func() error {
-		ask := [3]int64{1, 512, 1}
-		if at := Best(all, ask); at >= 0 {
-			for c := range ask {
-				all[at].Used[c] += ask[c]
+	best := 0.0
+	for range 10 {
+		rate, _ := Rate(1, d/10, func() error {
+			ask := [3]int64{1, 512, 1}
+			if at := Best(all, ask); at >= 0 {
+				for c := range ask {
+					all[at].Used[c] += ask[c]
+				}
 			}
-		}
-		return nil
-	})
-	return rate
+			return nil
+		})
+		best = max(best, rate)
+	}
+	return best
 }

@@ -53,12 +53,12 @@ func explainedIn(ctx context.Context, name string, used used) (err error) {
 				return err
 			}
 			if turn > 0 {
-				took[i] = append(took[i], d...)
+				took[i] = append(took[i], d.busy...)
 			}
 		}
 	}
 	off, on := rate(took[0]), rate(took[1])
-	say(fmt.Sprintf("explain on, %d hosts, %s", *hosts, name), fmt.Sprintf("%.0f decisions/s", on), fmt.Sprintf("%.3f of %.0f/s without", on/off, off),
+	say(fmt.Sprintf("explain on, %d hosts, %s", *hosts, name), fmt.Sprintf("%.0f decisions/s of busy time", on), fmt.Sprintf("%.3f of %.0f/s without", on/off, off),
 		verdict(on/off >= 0.95, "goal ≥ 0.95"))
 	return nil
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/nova"
@@ -72,20 +75,38 @@ const stay = 1000
 
 // decide lets the fleet choose hosts for a while, and answers how long each choice took. As
 // many servers leave as come.
-func decide(ctx context.Context, fleet *sim.Scheduled, g *guests, d time.Duration) ([]time.Duration, error) {
-	var took []time.Duration
+func decide(ctx context.Context, fleet *sim.Scheduled, g *guests, d time.Duration) (t times, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for begun := time.Now(); time.Since(begun) < d; {
 		v := g.next()
-		from := time.Now()
+		busy, from := threadTime(), time.Now()
 		if _, err := fleet.Place(ctx, v); err != nil {
-			return nil, err
+			return t, err
 		}
-		took = append(took, time.Since(from))
+		t.took = append(t.took, time.Since(from))
+		t.busy = append(t.busy, threadTime()-busy)
 		if g.n > stay {
 			if err := fleet.Remove(ctx, fmt.Sprintf("%s-%d", g.name, g.n-stay)); err != nil {
-				return nil, err
+				return t, err
 			}
 		}
 	}
-	return took, nil
+	return t, nil
+}
+
+// times are how long decisions took.
+type times struct {
+	took []time.Duration // by the clock on the wall
+	// busy is the processor's time of the thread that decided: what the decision costs when
+	// nobody else wants the processor.
+	busy []time.Duration
+}
+
+func threadTime() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
 }

@@ -80,7 +80,7 @@ func in(m func(ctx context.Context, dir string) error) error {
 
 // say prints one figure against its limit and goal.
 func say(name, figure, against, goal string) {
-	fmt.Printf("%-52s %-34s %-66s %s\n", name, figure, against, goal)
+	fmt.Printf("%-50s %-40s %-76s %s\n", name, figure, against, goal)
 }
 
 // verdict is a goal with whether it is met.
