@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math/rand/v2"
+
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/scheduler/weigher"
 	"github.com/kilonova/kilonova/internal/sim"
@@ -28,14 +30,15 @@ func flatHostOf(p *store.Provider) flatHost {
 
 // novas is Nova's way, written naively: every host is looked at, the free CPUs, disk and
 // memory of those that fit are scaled to 0…1 from nothing to the most there is, multiplied
-// and added, and the first of the best is taken.
+// and added, and any of the best is taken.
 type novas struct {
 	hosts []flatHost
 	times [nova.HostClasses]float64
+	dice  *rand.Rand
 }
 
-func newNovas(all []*store.Provider, o *weigher.Options) *novas {
-	n := &novas{}
+func newNovas(all []*store.Provider, o *weigher.Options, dice *rand.Rand) *novas {
+	n := &novas{dice: dice}
 	for _, p := range all {
 		n.hosts = append(n.hosts, flatHostOf(p))
 	}
@@ -66,7 +69,7 @@ func (n *novas) place(f *sim.Flavor) bool {
 			most[c] = max(most[c], h.left(c))
 		}
 	}
-	best, weight := -1, 0.0
+	best, weight, equals := -1, 0.0, 0
 	for _, i := range passed {
 		w := 0.0
 		for _, c := range []int{nova.VCPU, nova.DiskGB, nova.MemoryMB} { // in the order of the weighers' names
@@ -74,8 +77,13 @@ func (n *novas) place(f *sim.Flavor) bool {
 				w += n.times[c] * (n.hosts[i].left(c) / most[c])
 			}
 		}
-		if best < 0 || w > weight {
-			best, weight = i, w
+		switch {
+		case best < 0 || w > weight:
+			best, weight, equals = i, w, 1
+		case w == weight:
+			if equals++; n.dice.IntN(equals) == 0 {
+				best = i
+			}
 		}
 	}
 	if best < 0 {
