@@ -33,11 +33,16 @@ type forecastTable struct {
 	label label
 }
 
-// forecast reads the index.
+// forecast reads what changed, and then the index.
 func (s *Scheduler) forecast(ctx context.Context) (*forecast, error) {
 	if err := s.Refresh(ctx); err != nil {
 		return nil, err
 	}
+	return s.look(), nil
+}
+
+// look reads the index.
+func (s *Scheduler) look() *forecast {
 	f := &forecast{s: s, base: &plan.Base{}, byRoot: map[string]int32{}, exact: true}
 	s.cfg.Placement.Read(func(ix *placement.Index) {
 		for t := range ix.Tables() {
@@ -50,7 +55,7 @@ func (s *Scheduler) forecast(ctx context.Context) (*forecast, error) {
 	for i := range s.cfg.Filters {
 		f.exact = f.exact && s.cfg.Filters[i].Way == nil
 	}
-	return f, nil
+	return f
 }
 
 func (f *forecast) addTable(t *placement.Table, lb label) {

@@ -86,7 +86,7 @@ type Result struct {
 
 // Going is servers of a flavor that go to the same part of the cloud.
 type Going struct {
-	What       string   `json:"what"` // create, move or resize
+	What       string   `json:"what"` // create, move, resize; other where there are too many lines
 	Flavor     string   `json:"flavor"`
 	Servers    int      `json:"servers"`
 	Hosts      int      `json:"hosts"`

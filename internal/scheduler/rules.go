@@ -43,7 +43,8 @@ type ruleTable struct {
 	known, ok bool
 	miss      explain.Miss
 	ways      *ways
-	host      filter.Host
+	host      filter.Host // with nothing put on it
+	filled    filter.Host // see fill
 	room      room
 	values    []float64 // by judge, of those that look at nothing that changes
 }
@@ -129,6 +130,7 @@ func (r *rules) table(id int32) *ruleTable {
 	ft := &r.f.tables[id]
 	t.known, t.host = true, ft.label.host()
 	t.room.of(ft.shape, &t.host)
+	t.filled = t.host
 	t.ways = r.waysOf(ft.shape)
 	if t.miss, t.ok = r.verdict(t); !t.ok {
 		return t
@@ -247,8 +249,9 @@ func (r *rules) take(id int32, t *ruleTable, used []int64) []need {
 	return t.ways.takes
 }
 
-// fill tells a host what is used of it.
-func (t *ruleTable) fill(h *filter.Host, used []int64, flavor string) {
+// fill is a host of the table of which so much is used. It holds until the next.
+func (t *ruleTable) fill(used []int64, flavor string) *filter.Host {
+	h := &t.filled
 	for i := range t.room.columns {
 		sum := int64(0)
 		for _, col := range t.room.columns[i] {
@@ -257,10 +260,11 @@ func (t *ruleTable) fill(h *filter.Host, used []int64, flavor string) {
 		h.Used[i] = sum
 	}
 	added := used[len(used)-1]
-	h.Instances += int32(added)
+	h.Instances, h.Types = t.host.Instances+int32(added), t.host.Types
 	if added > 0 && len(h.Types) > 0 && !slices.Contains(h.Types, flavor) {
 		h.Types = append(slices.Clone(h.Types), flavor)
 	}
+	return h
 }
 
 // Put counts one more server on a host.
@@ -287,10 +291,9 @@ func (r *rules) Put(table int32, used []int64) bool {
 
 // judge asks the filters that look at what is used.
 func (r *rules) judge(t *ruleTable, used []int64) (explain.Miss, bool) {
-	h := t.host
-	t.fill(&h, used, r.server.Flavor.ID)
+	h := t.fill(used, r.server.Flavor.ID)
 	for _, f := range r.state {
-		if why, ok := f.Pass(&h, &r.spec); !ok {
+		if why, ok := f.Pass(h, &r.spec); !ok {
 			return missOf(f.Name, why), false
 		}
 	}
@@ -337,15 +340,14 @@ func (r *rules) missing(table int32, used []int64) (explain.Miss, bool) {
 // Weigh is how good a host is, on the scales that Rank has found.
 func (r *rules) Weigh(table int32, used []int64) float64 {
 	t := r.table(table)
-	h := t.host
-	t.fill(&h, used, r.server.Flavor.ID)
+	h := t.fill(used, r.server.Flavor.ID)
 	times := r.f.tables[table].label.facts.times
 	sum := 0.0
 	for i := range r.judges {
 		j := &r.judges[i]
 		n := 0.0
 		if j.state {
-			n, _ = j.Number(&h, &r.spec)
+			n, _ = j.Number(h, &r.spec)
 		} else if t.ok {
 			n = t.values[i]
 		}
@@ -371,13 +373,12 @@ func (r *rules) Rank(b *plan.Base, yield func(class int32, weight float64)) {
 			}
 		}
 		fit = append(fit, int32(c))
-		h := t.host
-		t.fill(&h, cl.Used, r.server.Flavor.ID)
+		h := t.fill(cl.Used, r.server.Flavor.ID)
 		for i := range r.judges {
 			j := &r.judges[i]
 			n := 0.0
 			if j.state {
-				n, _ = j.Number(&h, &r.spec)
+				n, _ = j.Number(h, &r.spec)
 			} else {
 				n = t.values[i]
 			}

@@ -22,22 +22,32 @@ type whatIf struct {
 	ctx     context.Context
 	fork    *plan.Fork
 	kinds   map[string]*kind
-	servers map[int32][]*nova.Server // by host
-	flavors map[string]nova.Flavor   // by id and name
-	all     bool                     // every server has been read
+	servers [][]resident           // by host
+	flavors map[string]nova.Flavor // by id and name
+	scene   int                    // the number of the scenario
+}
+
+// resident is servers of one kind on a host, by one of them. Its kind is nil for one server in
+// a group, as it depends on where the others are.
+type resident struct {
+	*nova.Server
+	kind *kind
+	n    int
 }
 
 // kind is servers that no rule tells apart, and how many of them are to be placed.
 type kind struct {
 	*rules
-	plan *plan.Kind
+	plan  *plan.Kind
+	scene int // of batch
+	batch *batch
 }
 
 // batch is servers of one kind that are placed together.
 type batch struct {
 	what    string
 	kind    *kind
-	servers []*nova.Server // nil for new ones
+	servers []resident // some of them; none for new ones
 	n       int
 }
 
@@ -50,7 +60,7 @@ func (s *Scheduler) WhatIf(ctx context.Context, q *Question) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &whatIf{forecast: f, ctx: ctx, fork: plan.NewFork(f.base), kinds: map[string]*kind{}, servers: map[int32][]*nova.Server{},
+	w := &whatIf{forecast: f, ctx: ctx, fork: plan.NewFork(f.base), kinds: map[string]*kind{}, servers: make([][]resident, len(f.hosts)),
 		flavors: map[string]nova.Flavor{}}
 	out := &Answer{Hosts: len(f.hosts), Exact: f.exact, Results: []Result{}}
 	scenarios := slices.Clone(q.Scenarios)
@@ -163,11 +173,11 @@ func (w *whatIf) read(scenarios []Scenario) error {
 		at := w.named(v.Host)
 		for _, h := range at {
 			if len(at) == 1 || w.hosts[h].Node == v.Node {
-				w.servers[h] = append(w.servers[h], v)
+				w.servers[h] = append(w.servers[h], resident{Server: v, n: 1})
 			}
 		}
 	}
-	return w.s.cfg.Store.View(w.ctx, func(t *store.Tx) error {
+	err := w.s.cfg.Store.View(w.ctx, func(t *store.Tx) error {
 		clear(w.servers)
 		if all || len(names) > fewHosts {
 			return t.Servers().Walk(store.Scope{}, true, nil, func(v *nova.Server) (bool, error) { take(v); return false, w.ctx.Err() })
@@ -178,6 +188,34 @@ func (w *whatIf) read(scenarios []Scenario) error {
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return w.sort()
+}
+
+// sort finds the kinds of the servers that were read, and counts those of a host that are of
+// the same kind as one.
+func (w *whatIf) sort() error {
+	for h, list := range w.servers {
+		few := list[:0]
+		for _, v := range list {
+			if v.GroupID == "" {
+				k, err := w.kindOf(v.Server, nil)
+				if err != nil {
+					return err
+				}
+				v.kind = k
+				if i := slices.IndexFunc(few, func(x resident) bool { return x.kind == k }); i >= 0 {
+					few[i].n++
+					continue
+				}
+			}
+			few = append(few, v)
+		}
+		w.servers[h] = few
+	}
+	return w.ctx.Err()
 }
 
 // flavor finds a flavor by its id or name.
@@ -199,7 +237,8 @@ func (w *whatIf) flavor(name string) (nova.Flavor, error) {
 	return found, err
 }
 
-// kindOf is the kind of a server.
+// kindOf is the kind of a server. The host that it was forced or asked to is its own affair:
+// when it must move it goes where it can.
 func (w *whatIf) kindOf(v *nova.Server, group *filter.Group) (*kind, error) {
 	key := ""
 	if group == nil {
@@ -208,11 +247,13 @@ func (w *whatIf) kindOf(v *nova.Server, group *filter.Group) (*kind, error) {
 			return k, nil
 		}
 	}
-	r, p, err := w.newKind(w.ctx, v, group)
+	moved := *v
+	moved.ForcedHost, moved.ForcedNode, moved.AskedHost, moved.AskedNode, moved.Host, moved.Node = "", "", "", "", "", ""
+	r, p, err := w.newKind(w.ctx, &moved, group)
 	if err != nil {
 		return nil, err
 	}
-	k := &kind{r, p}
+	k := &kind{rules: r, plan: p, scene: -1}
 	if key != "" && v.GroupID == "" { // the hosts of a group's members are different in each scenario
 		w.kinds[key] = k
 	}
@@ -223,6 +264,7 @@ func (w *whatIf) kindOf(v *nova.Server, group *filter.Group) (*kind, error) {
 func (w *whatIf) run(s *Scenario, i int) (*Result, error) {
 	w.fork.Reset()
 	w.forget()
+	w.scene = i
 	for _, k := range w.kinds {
 		k.forget()
 	}
@@ -282,7 +324,7 @@ func (w *whatIf) changed(list []NewFlavor) (map[string]nova.Flavor, error) {
 // leaving takes hosts away, and servers that are resized off theirs; it answers what is to be
 // placed again.
 func (w *whatIf) leaving(s *Scenario, r *Result, flavors map[string]nova.Flavor) ([]*batch, error) {
-	sorter := &batches{w: w, by: map[*kind]*batch{}}
+	sorter := &batches{w: w}
 	for _, set := range []*HostSet{s.Lose, s.Drain} {
 		hosts, err := w.hostsIn(set)
 		if err != nil {
@@ -320,36 +362,42 @@ func (w *whatIf) leaving(s *Scenario, r *Result, flavors map[string]nova.Flavor)
 // batches sorts servers by kind.
 type batches struct {
 	w    *whatIf
-	by   map[*kind]*batch
 	list []*batch
 }
 
 // add puts a server to its kind; with another flavor where one is given.
-func (b *batches) add(what string, v *nova.Server, to *nova.Flavor) error {
-	moved := *v
-	moved.ForcedHost, moved.ForcedNode, moved.AskedHost, moved.AskedNode, moved.Host, moved.Node = "", "", "", "", "", ""
-	if to != nil {
-		moved.Flavor = *to
+func (b *batches) add(what string, v resident, to *nova.Flavor) (err error) {
+	k := v.kind
+	if k == nil || to != nil {
+		other := *v.Server
+		if to != nil {
+			other.Flavor = *to
+		}
+		if k, err = b.w.kindOf(&other, nil); err != nil {
+			return err
+		}
 	}
-	k, err := b.w.kindOf(&moved, nil)
-	if err != nil {
-		return err
-	}
-	x := b.by[k]
-	if x == nil {
+	x := k.batch
+	if k.scene != b.w.scene {
 		x = &batch{what: what, kind: k}
-		b.by[k] = x
+		k.scene, k.batch = b.w.scene, x
 		b.list = append(b.list, x)
 	}
-	x.servers, x.n = append(x.servers, v), x.n+1
+	if len(x.servers) < mostExamples {
+		x.servers = append(x.servers, v)
+	} else {
+		x.servers[x.n%mostExamples] = v
+	}
+	x.n += v.n
 	return nil
 }
 
 // resize gives the servers of a flavor its new size: where they are, if there is room, and
 // else they must move.
 func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
-	for _, h := range slices.Sorted(maps.Keys(w.servers)) {
-		var mine []*nova.Server
+	for i := range w.servers {
+		h := int32(i)
+		var mine []resident
 		for _, v := range w.servers[h] {
 			if v.Flavor.ID == id {
 				mine = append(mine, v)
@@ -364,13 +412,15 @@ func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
 		}
 		w.fork.Lose([]int32{h}, w.class)
 		for _, v := range mine {
-			resized := *v
-			resized.Flavor, resized.ForcedHost, resized.AskedHost, resized.ForcedNode, resized.AskedNode = to, "", "", "", ""
+			resized := *v.Server
+			resized.Flavor = to
 			k, err := w.kindOf(&resized, nil)
 			if err != nil {
 				return err
 			}
-			if k.Put(w.table(h), used) {
+			for ; v.n > 0 && k.Put(w.table(h), used); v.n-- {
+			}
+			if v.n == 0 {
 				continue
 			}
 			if err := sorter.add("resize", v, &to); err != nil {
@@ -383,17 +433,17 @@ func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
 }
 
 // relieved is what is used of a host without some of its servers.
-func (w *whatIf) relieved(h int32, without []*nova.Server) ([]int64, error) {
+func (w *whatIf) relieved(h int32, without []resident) ([]int64, error) {
 	used := slices.Clone(w.base.Classes[w.class(h)].Used)
 	for _, v := range without {
-		k, err := w.kindOf(v, nil)
+		k, err := w.kindOf(v.Server, nil)
 		if err != nil {
 			return nil, err
 		}
 		for _, x := range k.table(w.table(h)).ways.takes {
-			used[x.column] = max(0, used[x.column]-x.n)
+			used[x.column] = max(0, used[x.column]-x.n*int64(v.n))
 		}
-		used[len(used)-1]--
+		used[len(used)-1] -= int64(v.n)
 	}
 	return used, nil
 }
@@ -425,34 +475,73 @@ func (w *whatIf) creating(list []NewServers, flavors map[string]nova.Flavor) (ou
 // place places a batch, and tells the result where its servers went.
 func (w *whatIf) place(b *batch, r *Result) {
 	r.Servers += b.n
-	at := map[string]*Going{}
-	flavor := b.kind.server.Flavor.Name
-	left := w.fork.Place(b.kind.plan, b.n, func(m plan.Move) {
-		zone, aggregates := w.where(m.Table)
-		key := zone + "\n" + strings.Join(aggregates, "\n")
-		p := at[key]
-		if p == nil {
-			p = &Going{What: b.what, Flavor: flavor, Zone: zone, Aggregates: aggregates}
-			at[key] = p
-		}
-		p.Servers, p.Hosts = p.Servers+m.Servers(), p.Hosts+len(m.Hosts)
-		if room := mostExamples - len(p.Examples); room > 0 {
-			p.Examples = append(p.Examples, w.names(m.Hosts[:min(room, len(m.Hosts))])...)
-		}
-	})
-	for _, key := range slices.Sorted(maps.Keys(at)) {
-		r.Placements = append(r.Placements, *at[key])
+	t := &tally{w: w, lines: len(r.Placements), what: b.what, flavor: b.kind.server.Flavor.Name, of: map[int32]*Going{}, at: map[string]*Going{}}
+	left := w.fork.Place(b.kind.plan, b.n, t.add)
+	for _, key := range slices.Sorted(maps.Keys(t.at)) {
+		r.going(t.at[key])
 	}
 	r.Placed += b.n - left
 	if left == 0 {
 		return
 	}
 	why := w.whyNot(w.fork, b.kind.rules)
-	u := Unplaced{What: b.what, Flavor: flavor, Servers: left, Message: why.Message(), Why: why}
-	for _, v := range b.servers[max(0, len(b.servers)-left):] {
-		if len(u.Examples) < mostExamples {
-			u.Examples = append(u.Examples, v.ID)
-		}
+	u := Unplaced{What: b.what, Flavor: t.flavor, Servers: left, Message: why.Message(), Why: why}
+	for _, v := range b.servers[:min(left, len(b.servers))] {
+		u.Examples = append(u.Examples, v.ID)
 	}
 	r.Unplaced = append(r.Unplaced, u)
+}
+
+// mostLines is how many parts of the cloud an answer tells apart in a scenario; what is past
+// them is added to one.
+const mostLines = 200
+
+// going adds a line, or adds to the last one.
+func (r *Result) going(g *Going) {
+	if len(r.Placements) < mostLines {
+		r.Placements = append(r.Placements, *g)
+		return
+	}
+	last := &r.Placements[mostLines-1]
+	if last.What != "other" {
+		*last = Going{What: "other", Servers: last.Servers, Hosts: last.Hosts}
+	}
+	last.Servers, last.Hosts = last.Servers+g.Servers, last.Hosts+g.Hosts
+}
+
+// tally adds up where the servers of a batch go, by the part of the cloud.
+type tally struct {
+	w            *whatIf
+	lines        int // of the answer before
+	what, flavor string
+	of           map[int32]*Going  // by table
+	at           map[string]*Going // by zone and aggregates
+}
+
+func (t *tally) add(m plan.Move) {
+	g := t.of[m.Table]
+	if g == nil {
+		g = t.going(m.Table)
+		t.of[m.Table] = g
+	}
+	g.Servers += m.Servers()
+	if !m.Fresh {
+		return
+	}
+	g.Hosts += len(m.Hosts)
+	if room := mostExamples - len(g.Examples); room > 0 && t.lines < mostLines {
+		g.Examples = append(g.Examples, t.w.names(m.Hosts[:min(room, len(m.Hosts))])...)
+	}
+}
+
+// going is the line of a table: tables in the same part share one.
+func (t *tally) going(table int32) *Going {
+	zone, aggregates := t.w.where(table)
+	key := zone + "\n" + strings.Join(aggregates, "\n")
+	g := t.at[key]
+	if g == nil {
+		g = &Going{What: t.what, Flavor: t.flavor, Zone: zone, Aggregates: aggregates}
+		t.at[key] = g
+	}
+	return g
 }

@@ -5,14 +5,15 @@ import "slices"
 // Fork is a scenario on a base: what is different from it.
 type Fork struct {
 	base *Base
-	// left are the hosts that are still as the base has them, by class, for the classes that
-	// are not whole any more: those that are cut.
-	left [][]int32
-	cut  []bool
-	cuts []int32        // the classes that are cut
-	gone map[int32]bool // hosts that are lost
-	bins []bin          // hosts that are not as the base has them
-	pool []int64        // of vectors
+	// left are the hosts that are still as the base has them, by class; it counts for the
+	// classes that are not whole any more.
+	left    [][]int32
+	broken  []bool
+	changed []int32 // the classes that are broken
+	gone    []bool  // by host: it is lost
+	lost    []int32 // the hosts that are, or were for a time
+	bins    []bin   // hosts that are not as the base has them
+	pool    []int64 // of vectors
 }
 
 // bin is hosts that are alike, and different from what they were.
@@ -24,68 +25,85 @@ type bin struct {
 
 // NewFork makes a scenario in which nothing is different.
 func NewFork(b *Base) *Fork {
-	return &Fork{base: b, left: make([][]int32, len(b.Classes)), cut: make([]bool, len(b.Classes)), gone: map[int32]bool{}}
+	return &Fork{base: b, left: make([][]int32, len(b.Classes)), broken: make([]bool, len(b.Classes))}
 }
 
 // Reset makes nothing different again, and keeps the memory.
 func (f *Fork) Reset() {
-	for _, c := range f.cuts {
-		f.left[c], f.cut[c] = nil, false
+	for _, c := range f.changed {
+		f.left[c], f.broken[c] = nil, false
 	}
-	f.cuts = f.cuts[:0]
-	clear(f.gone)
+	for _, h := range f.lost {
+		f.gone[h] = false
+	}
+	f.changed, f.lost = f.changed[:0], f.lost[:0]
 	clear(f.bins)
 	f.bins, f.pool = f.bins[:0], f.pool[:0]
 }
 
-// Lose takes hosts away, each with its class.
+// Lose takes hosts away, each with its class; below 0 for hosts that the base does not have.
 func (f *Fork) Lose(hosts []int32, classOf func(host int32) int32) {
 	var touched []int32
 	for _, h := range hosts {
-		if f.gone[h] {
+		if f.Gone(h) {
 			continue
 		}
+		for int(h) >= len(f.gone) {
+			f.gone = append(f.gone, make([]bool, max(1024, len(f.gone)))...)
+		}
 		f.gone[h] = true
-		touched = append(touched, classOf(h))
+		f.lost = append(f.lost, h)
+		if c := classOf(h); c >= 0 && (len(touched) == 0 || touched[len(touched)-1] != c) {
+			touched = append(touched, c)
+		}
 	}
 	slices.Sort(touched)
-	lost := func(h int32) bool { return f.gone[h] }
 	for _, c := range slices.Compact(touched) {
-		if c >= 0 {
-			f.keep(c, slices.DeleteFunc(slices.Clone(f.hosts(c)), lost))
-		}
+		f.setLeft(c, f.without(f.hosts(c)))
 	}
 	for i := range f.bins {
-		if b := &f.bins[i]; slices.ContainsFunc(b.hosts, lost) {
-			b.hosts = slices.DeleteFunc(slices.Clone(b.hosts), lost)
+		if b := &f.bins[i]; slices.ContainsFunc(b.hosts, f.Gone) {
+			b.hosts = f.without(b.hosts)
 		}
 	}
+}
+
+// without are the hosts that are not lost.
+func (f *Fork) without(hosts []int32) (out []int32) {
+	for _, h := range hosts {
+		if !f.Gone(h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// setLeft says which hosts of a class are still as the base has them.
+func (f *Fork) setLeft(class int32, hosts []int32) {
+	if !f.broken[class] {
+		f.broken[class] = true
+		f.changed = append(f.changed, class)
+	}
+	f.left[class] = hosts
 }
 
 // Add puts hosts in, or back in with something else in use than the base says: then they
 // have been lost before.
 func (f *Fork) Add(table int32, used []int64, hosts ...int32) {
 	for _, h := range hosts {
-		delete(f.gone, h)
+		if f.Gone(h) {
+			f.gone[h] = false
+		}
 	}
 	f.bins = append(f.bins, bin{table, f.copy(used), slices.Clone(hosts)})
 }
 
 // hosts are those of a class that are as the base has them.
 func (f *Fork) hosts(class int32) []int32 {
-	if f.cut[class] {
+	if f.broken[class] {
 		return f.left[class]
 	}
 	return f.base.Hosts(class)
-}
-
-// keep says which hosts of a class are still as the base has them.
-func (f *Fork) keep(class int32, left []int32) {
-	if !f.cut[class] {
-		f.cut[class] = true
-		f.cuts = append(f.cuts, class)
-	}
-	f.left[class] = left
 }
 
 // copy takes memory for a vector from the pool.
@@ -113,4 +131,4 @@ func (f *Fork) Each(yield func(table int32, used []int64, hosts []int32)) {
 }
 
 // Gone says whether a host has been lost.
-func (f *Fork) Gone(host int32) bool { return f.gone[host] }
+func (f *Fork) Gone(host int32) bool { return int(host) < len(f.gone) && f.gone[host] }

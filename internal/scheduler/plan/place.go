@@ -1,12 +1,12 @@
 package plan
 
-import "math"
-
 // Move is servers that go to hosts of a table, as many to each.
 type Move struct {
 	Table int32
 	Hosts []int32
 	Each  int
+	// Fresh says that these hosts have got none by this placement before.
+	Fresh bool
 }
 
 // Servers is how many the move has.
@@ -20,13 +20,14 @@ type placing struct {
 	at     int     // in order
 	heap   ranking // of f.bins
 	picky  Picky
+	old    int // bins that were there before
 	report func(Move)
 }
 
 // Place puts n servers of a kind on the best hosts, tells of each move, and answers how many
 // found no place.
 func (f *Fork) Place(k *Kind, n int, report func(Move)) (unplaced int) {
-	p := &placing{f: f, k: k, order: k.on(f.base), report: report}
+	p := &placing{f: f, k: k, order: k.on(f.base), report: report, old: len(f.bins)}
 	p.picky, _ = k.Rules.(Picky)
 	for i := range f.bins {
 		p.add(int32(i))
@@ -43,9 +44,8 @@ func (f *Fork) Place(k *Kind, n int, report func(Move)) (unplaced int) {
 
 // add ranks a bin.
 func (p *placing) add(i int32) {
-	b := &p.f.bins[i]
-	if w := p.k.Weigh(b.table, b.used); len(b.hosts) > 0 && !math.IsInf(w, -1) {
-		p.heap.push(ranked{w, i})
+	if b := &p.f.bins[i]; len(b.hosts) > 0 {
+		p.heap.push(ranked{p.k.Weigh(b.table, b.used), i})
 	}
 }
 
@@ -75,7 +75,7 @@ func (p *placing) next(n int) (placed int) {
 			p.pass(inBase)
 			continue
 		}
-		each, many := p.fill(table, after, best.weight, n, len(hosts))
+		each, many, weight := p.fill(table, after, best.weight, n, len(hosts))
 		taken, left := hosts[:many], hosts[many:]
 		if p.picky != nil {
 			if taken, left = p.pick(hosts); len(taken) == 0 {
@@ -85,8 +85,8 @@ func (p *placing) next(n int) (placed int) {
 		}
 		p.keep(best.id, inBase, left)
 		p.f.bins = append(p.f.bins, bin{table, after, taken})
-		p.add(int32(len(p.f.bins) - 1))
-		p.report(Move{table, taken, each})
+		p.heap.push(ranked{weight, int32(len(p.f.bins) - 1)})
+		p.report(Move{table, taken, each, inBase || int(best.id) < p.old})
 		return each * len(taken)
 	}
 }
@@ -102,20 +102,17 @@ func (p *placing) what(id int32, inBase bool) (table int32, used []int64, hosts 
 }
 
 // fill finds how many servers go on each host, the first being counted in after already,
-// and on how many hosts. A host that becomes better with a server takes the next one too.
-func (p *placing) fill(table int32, after []int64, weight float64, n, hosts int) (each, many int) {
-	each = 1
+// on how many hosts, and what each weighs then. A host that becomes better with a server
+// takes the next one too.
+func (p *placing) fill(table int32, after []int64, weight float64, n, hosts int) (each, many int, then float64) {
+	each, then = 1, p.k.Weigh(table, after)
 	if p.picky != nil {
-		return 1, 1
+		return 1, 1, then
 	}
-	for each < n {
-		w := p.k.Weigh(table, after)
-		if w <= weight || !p.k.Put(table, after) {
-			break
-		}
-		each, weight = each+1, w
+	for each < n && then > weight && p.k.Put(table, after) {
+		each, weight, then = each+1, then, p.k.Weigh(table, after)
 	}
-	return each, min(hosts, n/each)
+	return each, min(hosts, n/each), then
 }
 
 // pick takes one host that rules which know names let pass.
@@ -135,7 +132,7 @@ func (p *placing) pick(hosts []int32) (taken, left []int32) {
 // keep writes down the hosts of a rank that nothing was put on.
 func (p *placing) keep(id int32, inBase bool, left []int32) {
 	if inBase {
-		p.f.keep(id, left)
+		p.f.setLeft(id, left)
 		return
 	}
 	p.f.bins[id].hosts = left
