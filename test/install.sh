@@ -11,6 +11,7 @@ packages=(
 	busybox-static cpio e2fsprogs fdisk xz-utils    # guests
 	openssh-client curl                             # what talks to guests and services
 	python3-openstackclient python3-novaclient      # the clients that strangers use
+	python3-osc-placement python3-gabbi             # and those of Placement
 )
 
 missing=()

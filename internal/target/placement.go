@@ -28,11 +28,13 @@ func startPlacementAPI(_ context.Context, c *Cloud) error {
 	if err != nil {
 		return err
 	}
-	rules, err := policy.New(policy.Placement(), policy.Options{Words: policy.PlacementWords, Log: c.opt.Log})
+	rules, err := c.rules(policy.Placement(), policy.PlacementWords, c.opt.Settings.Policy.Placement)
 	if err != nil {
 		return err
 	}
-	a, err := edge.New(edge.Config{Room: c.placement, Policy: rules, Gate: gate, Clock: c.opt.Clock, Log: c.opt.Log})
+	a, err := edge.New(edge.Config{
+		Room: c.placement, Policy: rules, Gate: gate, Clock: c.opt.Clock, Log: c.opt.Log, Settings: c.opt.Settings.Accounting,
+	})
 	if err != nil {
 		return err
 	}

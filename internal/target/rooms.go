@@ -8,6 +8,7 @@ import (
 
 	api "github.com/kilonova/kilonova/internal/api/compute"
 	edge "github.com/kilonova/kilonova/internal/api/metadata"
+	accounting "github.com/kilonova/kilonova/internal/api/placement"
 	"github.com/kilonova/kilonova/internal/conductor"
 	"github.com/kilonova/kilonova/internal/flavor"
 	"github.com/kilonova/kilonova/internal/metadata"
@@ -28,24 +29,23 @@ type rooms struct {
 	conductor *conductor.Conductor
 	metadata  *metadata.Room
 	hosts     *hosts
-	policy    *policy.Enforcer
+	policies  []*policy.Enforcer // their files are read again when they change
 }
 
 // Settings are the options of nova.conf that this release honours.
 type Settings struct {
-	API      api.Settings
-	Limits   server.Limits
-	Metadata metadata.Settings
-	Guests   edge.Settings
-	Upkeep   UpkeepSettings
-	Offer    conductor.Offer
-	Schedule scheduler.Settings
-	Own      OwnSettings
-	Fake     FakeSettings
-	Accounts placement.Settings
-
-	PolicyFile string   `conf:"oslo_policy.policy_file" default:"policy.yaml" help:"File with policy rules that replace the defaults."`
-	PolicyDirs []string `conf:"oslo_policy.policy_dirs" default:"policy.d" help:"Directories with further policy files."`
+	API        api.Settings
+	Limits     server.Limits
+	Metadata   metadata.Settings
+	Guests     edge.Settings
+	Upkeep     UpkeepSettings
+	Offer      conductor.Offer
+	Schedule   scheduler.Settings
+	Own        OwnSettings
+	Fake       FakeSettings
+	Accounts   placement.Settings
+	Accounting accounting.Settings
+	Policy     PolicySettings
 
 	StopTimeout time.Duration `conf:"DEFAULT.shutdown_timeout" default:"60" help:"How long a guest may take to shut down cleanly."`
 	ConfigDrive string        `conf:"DEFAULT.config_drive_format" default:"iso9660" choices:"iso9660,vfat" help:"Format of config drives."`
@@ -132,12 +132,9 @@ func startAPI(ctx context.Context, c *Cloud) error {
 	if err := flavor.Ensure(ctx, c.store); err != nil {
 		return err
 	}
-	rules, err := policy.New(policy.Compute(), policy.Options{Log: c.opt.Log})
+	s := c.opt.Settings.Policy
+	rules, err := c.rules(policy.Compute(), policy.NovaWords, append([]string{s.File}, s.Dirs...)...)
 	if err != nil {
-		return err
-	}
-	c.policy = rules
-	if err := rules.Load(append([]string{c.opt.Settings.PolicyFile}, c.opt.Settings.PolicyDirs...)...); err != nil {
 		return err
 	}
 	room := server.New(server.Config{

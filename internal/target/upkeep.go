@@ -126,14 +126,6 @@ func (c *Cloud) orphans(ctx context.Context) (ids []string, err error) {
 	return ids, err
 }
 
-func (c *Cloud) reloadPolicy(context.Context) (reconcile.Status, error) {
-	changed, err := c.policy.Reload()
-	if changed {
-		return reconcile.Status{Seen: 1, Changed: 1}, err
-	}
-	return reconcile.Status{Seen: 1}, err
-}
-
 // evicter is a driver that keeps images.
 type evicter interface {
 	EvictImages(ctx context.Context, unused time.Duration) (int, error)

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/nova"
-	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/saga"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/virt"
@@ -166,35 +164,6 @@ func TestUnusedImagesAreEvictedUnlessSettingsForbidIt(t *testing.T) {
 			t.Errorf("evict %v, interval %d: every %v, want %v", tc.evict, tc.every, every, tc.want)
 		}
 	}
-}
-
-func TestAChangedPolicyFileIsReadAgain(t *testing.T) {
-	c, _ := bare(t)
-	file := filepath.Join(t.TempDir(), "policy.yaml")
-	loadPolicy(t, c, file)
-	if st, err := c.reloadPolicy(t.Context()); err != nil || st.Changed != 0 {
-		t.Errorf("without a change: %v, %v", st, err)
-	}
-	putFile(t, file, `"os_compute_api:servers:create": "!"`+"\n")
-	if st, err := c.reloadPolicy(t.Context()); err != nil || st.Changed != 1 {
-		t.Errorf("after a change: %v, %v", st, err)
-	}
-	putFile(t, file, "no: [policy")
-	if _, err := c.reloadPolicy(t.Context()); err == nil {
-		t.Error("a bad file is no error")
-	}
-}
-
-func loadPolicy(t *testing.T, c *Cloud, file string) {
-	t.Helper()
-	rules, err := policy.New(policy.Compute(), policy.Options{Log: c.opt.Log})
-	if err == nil {
-		err = rules.Load(file)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.policy = rules
 }
 
 func putFile(t *testing.T, name, text string) {
