@@ -51,6 +51,11 @@ keep() {
 	printf -v "$1" %s "$printed"
 }
 
+keep_as() { # name, value: one that was chosen, not printed
+	names[$2]=$1
+	printf -v "$1" %s "$2"
+}
+
 record() { # verdict, result, command...
 	local verdict=$1 result=$2 line value
 	shift 2
@@ -78,6 +83,7 @@ run() { # command...: sets printed, said and code
 			. "$dir/state/${openrc[$who]}" ;;
 		*) export OS_CLIENT_CONFIG_FILE=$dir/state/clouds.yaml OS_CLOUD=${clouds[$who]} ;;
 		esac
+		[ "$1" != kilonova ] || set -- "$binary" "${@:2}"
 		exec "$@" 2>"$err" </dev/null
 	)
 	code=$?
@@ -90,7 +96,7 @@ run() { # command...: sets printed, said and code
 ok() { # want, command...
 	local want=$1
 	shift
-	[ "$1" = nova ] || set -- openstack "$@"
+	[[ $1 = *nova ]] || set -- openstack "$@"
 	if run "$@" && [ "$code" = 0 ] && [[ $printed =~ ^($want)$ ]]; then
 		case $want in
 		'' | "$anything") want=done ;;
@@ -105,11 +111,22 @@ ok() { # want, command...
 no() { # want, command...
 	local want=$1
 	shift
-	[ "$1" = nova ] || set -- openstack "$@"
+	[[ $1 = *nova ]] || set -- openstack "$@"
 	if run "$@" && [ "$code" != 0 ] && [[ $said =~ $want ]]; then
 		record ok "refused: \`$want\`" "$@"
 	else
 		record FAIL "exit $code; wanted a refusal: $want; printed ${printed:-nothing}; said ${said:-nothing}" "$@"
+	fi
+}
+
+# ends expects an exit code that scripts read, whatever is said.
+ends() { # code, command...
+	local want=$1
+	shift
+	if run "$@" && [ "$code" = "$want" ]; then
+		record ok "exit code $want" "$@"
+	else
+		record FAIL "exit $code; wanted $want; printed ${printed:-nothing}; said ${said:-nothing}" "$@"
 	fi
 }
 
@@ -152,9 +169,9 @@ prepare() {
 part_identity() {
 	as admin
 	value "$hex32" project_id token issue
-	value 'compute; identity; image; network' Type catalog list --sort-column Type
+	value 'compute; identity; image; network; placement' Type catalog list --sort-column Type
 	value nova name catalog show compute
-	value 'compute; identity; image; network' Type service list --sort-column Type
+	value 'compute; identity; image; network; placement' Type service list --sort-column Type
 	value 'True; nova' name,enabled service show nova
 	value 'admin; internal; public' Interface endpoint list --service nova --sort-column Interface
 	value RegionOne Region region list
@@ -189,7 +206,7 @@ part_identity() {
 	as demo
 	value "$hex32" user_id token issue
 	ok '' token revoke "$(quietly token issue -f value -c id)"
-	value 'compute; identity; image; network' Type catalog list --sort-column Type
+	value 'compute; identity; image; network; placement' Type catalog list --sort-column Type
 	no 'HTTP 403' user list
 	no 'HTTP 403' project create mine
 	no 'HTTP 403' role assignment list
@@ -538,6 +555,177 @@ part_groups() {
 	value '' Name server group list
 }
 
+part_placement() {
+	local v
+	as admin
+	value "$uuid" uuid resource provider create rack-1
+	keep RACK
+	value 'rack-1-numa0' name resource provider create --parent-provider "$RACK" --uuid 11111111-2222-4333-8444-555555555555 rack-1-numa0
+	keep_as NUMA 11111111-2222-4333-8444-555555555555
+	no 'Conflicting resource provider name: rack-1 already exists.*HTTP 409' resource provider create rack-1
+	value 'rack-1; rack-1-numa0' name resource provider list --in-tree "$NUMA" --sort-column name
+	value 'rack-1' name resource provider list --name rack-1
+	value "$NUMA $RACK $RACK" uuid,root_provider_uuid,parent_provider_uuid resource provider list --uuid "$NUMA"
+	value "rack-1-numa0; $RACK" name,parent_provider_uuid resource provider show "$NUMA"
+	value 'rack-1-cell0' name resource provider set --name rack-1-cell0 "$NUMA"
+	no 'creating loop in the provider tree is not allowed.*HTTP 400' --os-placement-api-version 1.14 resource provider set --name rack-1 --parent-provider "$NUMA" "$RACK"
+	no 'HTTP 404' resource provider show 00000000-0000-0000-0000-000000000000
+
+	ok '' resource class create CUSTOM_GOLD
+	no 'HTTP 409' resource class create CUSTOM_GOLD
+	value 'CUSTOM_GOLD' name resource class show CUSTOM_GOLD
+	value '(.*; )?CUSTOM_GOLD(; .*)?VCPU(; .*)?' name resource class list --sort-column name
+	ok '' resource class set CUSTOM_SILVER
+	ok '' resource class set CUSTOM_SILVER
+	ok '' resource class delete CUSTOM_SILVER
+	no 'HTTP 404' resource class show CUSTOM_SILVER
+	no 'HTTP 400' resource class delete VCPU
+	no 'HTTP 400' resource class create GOLD
+
+	value 'CUSTOM_GOLD 4.0 5 100 10 5 200' resource_class,allocation_ratio,min_unit,max_unit,reserved,step_size,total resource provider inventory set "$RACK" --resource CUSTOM_GOLD=200 --resource CUSTOM_GOLD:allocation_ratio=4.0 --resource CUSTOM_GOLD:max_unit=100 --resource CUSTOM_GOLD:reserved=10 --resource CUSTOM_GOLD:step_size=5 --resource CUSTOM_GOLD:min_unit=5
+	value 'CUSTOM_GOLD 200; VCPU 16' resource_class,total resource provider inventory set "$RACK" --amend --resource VCPU=16 --sort-column resource_class
+	value 'CUSTOM_GOLD 300; VCPU 16' resource_class,total resource provider inventory set "$RACK" --amend --dry-run --resource CUSTOM_GOLD=300 --sort-column resource_class
+	value 'CUSTOM_GOLD 200 0; VCPU 16 0' resource_class,total,used resource provider inventory list "$RACK" --sort-column resource_class
+	value '4.0; 100; 10; 200; 0' allocation_ratio,max_unit,reserved,total,used resource provider inventory show "$RACK" CUSTOM_GOLD
+	value '32; 8' max_unit,total resource provider inventory class set "$RACK" VCPU --total 8 --max_unit 32
+	no 'HTTP 400' resource provider inventory class set "$RACK" VCPU --total -1
+	no 'HTTP 400' resource provider inventory set "$RACK" --resource CUSTOM_LEAD=1
+	ok '' resource provider inventory delete "$RACK" --resource-class VCPU
+	no 'HTTP 404' resource provider inventory show "$RACK" VCPU
+	value 'MEMORY_MB 4096' resource_class,total resource provider inventory set "$NUMA" --resource MEMORY_MB=4096
+
+	value 'aaaaaaaa-2222-4333-8444-555555555555' uuid resource provider aggregate set --aggregate aaaaaaaa-2222-4333-8444-555555555555 --generation "$(quietly resource provider show "$RACK" -f value -c generation)" "$RACK"
+	no 'HTTP 409' resource provider aggregate set --aggregate aaaaaaaa-2222-4333-8444-555555555555 --generation 0 "$RACK"
+	value 'aaaaaaaa-2222-4333-8444-555555555555' uuid resource provider aggregate list "$RACK"
+	value 'rack-1' name resource provider list --member-of aaaaaaaa-2222-4333-8444-555555555555
+	value "$RACK CUSTOM_GOLD 250" resource_provider,resource_class,total resource provider inventory set aaaaaaaa-2222-4333-8444-555555555555 --aggregate --amend --resource CUSTOM_GOLD=250
+
+	ok '' trait create CUSTOM_SHINY
+	ok '' trait create CUSTOM_SHINY
+	value CUSTOM_SHINY name trait show CUSTOM_SHINY
+	value 'CUSTOM_SHINY' name trait list --name startswith:CUSTOM_SHINY
+	value '(.*; )?HW_CPU_X86_AVX2(; .*)?' name trait list
+	no 'HTTP 400' trait create SHINY
+	no 'HTTP 400' trait delete HW_CPU_X86_AVX2
+	value 'CUSTOM_SHINY; HW_CPU_X86_AVX' name resource provider trait set --trait CUSTOM_SHINY --trait HW_CPU_X86_AVX "$RACK" --sort-column name
+	value 'CUSTOM_SHINY; HW_CPU_X86_AVX' name resource provider trait list "$RACK" --sort-column name
+	value '.*CUSTOM_SHINY.*' name trait list --associated
+	no 'HTTP 409' trait delete CUSTOM_SHINY
+	no 'HTTP 400' resource provider trait set --trait CUSTOM_NONE "$RACK"
+	value 'rack-1' name resource provider list --required CUSTOM_SHINY --forbidden HW_CPU_X86_AVX2
+
+	value "CUSTOM_GOLD=10 $RACK CUSTOM_GOLD=0/960" allocation,resource+provider,inventory+used/capacity allocation candidate list --resource CUSTOM_GOLD=10
+	ok ".*$RACK.*" allocation candidate list --resource CUSTOM_GOLD=10 --required CUSTOM_SHINY --forbidden HW_CPU_X86_AVX2 --member-of aaaaaaaa-2222-4333-8444-555555555555 --limit 1
+	ok '' allocation candidate list --resource CUSTOM_GOLD=10 --forbidden CUSTOM_SHINY -f value
+	ok '' allocation candidate list --resource CUSTOM_GOLD=10 --member-of bbbbbbbb-2222-4333-8444-555555555555 -f value
+	ok ".*$RACK.*" --os-placement-api-version 1.39 allocation candidate list --resource CUSTOM_GOLD=10 --required HW_CPU_X86_AVX2,CUSTOM_SHINY
+	ok ".*$RACK.*$NUMA.*|.*$NUMA.*$RACK.*" allocation candidate list --group 1 --resource CUSTOM_GOLD=10 --required CUSTOM_SHINY --group 2 --resource MEMORY_MB=64 --group-policy isolate
+	no 'HTTP 400' allocation candidate list --resource CUSTOM_LEAD=1
+	no 'HTTP 400' allocation candidate list --resource VCPU=0
+
+	value "$RACK.*CUSTOM_GOLD.*20.*" resource_provider,resources resource provider allocation set 99999999-2222-4333-8444-555555555555 --allocation "rp=$RACK,CUSTOM_GOLD=20" --project-id lab --user-id ann
+	keep_as CONSUMER 99999999-2222-4333-8444-555555555555
+	value "$RACK.*CUSTOM_GOLD.*20.*ann.*|$RACK.*CUSTOM_GOLD.*20.*" resource_provider,resources resource provider allocation show "$CONSUMER"
+	no 'HTTP 409' resource provider allocation set "$CONSUMER" --allocation "rp=$RACK,CUSTOM_GOLD=5000" --project-id lab --user-id ann
+	value "$RACK.*25.*$NUMA.*512.*|$NUMA.*512.*$RACK.*25.*" resource_provider,resources --os-placement-api-version 1.38 resource provider allocation set "$CONSUMER" --allocation "rp=$RACK,CUSTOM_GOLD=25" --allocation "rp=$NUMA,MEMORY_MB=512" --project-id lab --user-id ann --consumer-type MIGRATION
+	value 'CUSTOM_GOLD 25' resource_class,usage resource provider usage show "$RACK"
+	ok '.*CUSTOM_GOLD 25.*MEMORY_MB 512.*|.*MEMORY_MB 512.*CUSTOM_GOLD 25.*' resource usage show lab --user-id ann -f value
+	ok "\\{'$CONSUMER': .*CUSTOM_GOLD.*" resource provider show --allocations "$RACK" -f value -c allocations
+	no 'HTTP 409' resource provider inventory delete "$RACK" --resource-class CUSTOM_GOLD
+	no 'HTTP 409' resource provider delete "$NUMA"
+	value "$RACK.*CUSTOM_GOLD.*" resource_provider,resources --os-placement-api-version 1.38 resource provider allocation unset "$CONSUMER" --provider "$NUMA"
+	ends 3 kilonova manage placement audit --state-dir "$dir/state" --resource_provider "$RACK" --verbose
+	ends 4 kilonova manage placement audit --state-dir "$dir/state" --resource_provider "$RACK" --verbose --delete
+	ok 'Processed 0 allocations.' kilonova manage placement audit --state-dir "$dir/state" --resource_provider "$RACK" --verbose
+	value '' resource_provider resource provider allocation show "$CONSUMER"
+	value "$RACK.*" resource_provider,resources resource provider allocation set "$CONSUMER" --allocation "rp=$RACK,CUSTOM_GOLD=20" --project-id lab --user-id ann
+	ok '' resource provider allocation delete "$CONSUMER"
+	no 'HTTP 404' resource provider allocation delete "$CONSUMER"
+
+	as demo
+	no 'HTTP 403' resource provider create mine
+	no 'HTTP 403' resource provider list
+	no 'HTTP 403' resource provider show "$RACK"
+	no 'HTTP 403' resource provider set --name mine "$RACK"
+	no 'HTTP 403' resource provider delete "$RACK"
+	no 'HTTP 403' resource provider inventory set "$RACK" --resource VCPU=1
+	no 'HTTP 403' resource provider inventory list "$RACK"
+	no 'HTTP 403' resource provider inventory show "$RACK" CUSTOM_GOLD
+	no 'HTTP 403' resource provider inventory delete "$RACK"
+	no 'HTTP 403' resource provider inventory class set "$RACK" VCPU --total 1
+	no 'HTTP 403' resource provider aggregate list "$RACK"
+	no 'HTTP 403' resource provider aggregate set --generation 0 "$RACK"
+	no 'HTTP 403' resource provider trait list "$RACK"
+	no 'HTTP 403' resource provider trait set --trait CUSTOM_SHINY "$RACK"
+	no 'HTTP 403' resource provider trait delete "$RACK"
+	no 'HTTP 403' resource provider usage show "$RACK"
+	no 'HTTP 403' resource provider allocation show "$CONSUMER"
+	no 'HTTP 403' resource provider allocation set "$CONSUMER" --allocation "rp=$RACK,CUSTOM_GOLD=20" --project-id lab --user-id ann
+	no 'HTTP 403' resource provider allocation unset "$CONSUMER" --provider "$RACK"
+	no 'HTTP 403' resource provider allocation delete "$CONSUMER"
+	no 'HTTP 403' trait list
+	no 'HTTP 403' trait show CUSTOM_SHINY
+	no 'HTTP 403' trait create CUSTOM_MINE
+	no 'HTTP 403' trait delete CUSTOM_SHINY
+	no 'HTTP 403' resource class list
+	no 'HTTP 403' resource class show CUSTOM_GOLD
+	no 'HTTP 403' resource class create CUSTOM_MINE
+	no 'HTTP 403' resource class set CUSTOM_MINE
+	no 'HTTP 403' resource class delete CUSTOM_GOLD
+	no 'HTTP 403' allocation candidate list --resource VCPU=1
+	no 'HTTP 403' resource usage show lab
+	ok "$anything" resource usage show "$(quietly token issue -f value -c project_id)"
+
+	as admin
+	for v in 1.0 1.10 1.29 1.39; do
+		value rack-1 name --os-placement-api-version $v resource provider show "$RACK"
+		value 'CUSTOM_GOLD' resource_class --os-placement-api-version $v resource provider inventory list "$RACK"
+	done
+	ok '' resource provider trait delete "$RACK"
+	ok '' trait delete CUSTOM_SHINY
+	ok '' resource provider inventory delete "$RACK"
+	no 'HTTP 409' resource provider delete "$RACK"
+	ok '' resource provider delete "$NUMA"
+	ok '' resource provider delete "$RACK"
+	ok '' resource class delete CUSTOM_GOLD
+	value '' name resource provider list --name rack-1
+}
+
+part_explain() {
+	as demo
+	value ACTIVE status server create --wait --flavor m1.nano --image prepared --network private placed
+	value "$uuid" id server show placed
+	keep PLACED
+	ok ".*$PLACED.*1 would do.*|.*$PLACED.*2 would do.*" kilonova explain placed
+	no 'no server nothing' kilonova explain nothing
+	as admin
+	ok '.*fake-[12].*' kilonova explain "$PLACED"
+	ok '\{.*"asked":.*\}' kilonova explain "$PLACED" -o json
+	ok '.*fake-[12].*' kilonova explain --state-dir "$dir/state" placed
+	value "$uuid" id flavor create --ram 64 --vcpus 1 --disk 9999999 giant
+	as demo
+	ok 'Error creating server' server create --wait --flavor giant --image prepared --network private toolarge
+	ok '.*DISK_GB.*' kilonova explain toolarge
+	ok '.*No valid host was found.*DISK_GB.*' server show toolarge -f value -c fault
+	ok '' server delete --wait toolarge
+	as admin
+	ok '' flavor delete giant
+
+	ends 4 kilonova manage placement heal_allocations --state-dir "$dir/state" --instance "$PLACED"
+	ok ".*MEMORY_MB.*" resource provider allocation show "$PLACED"
+	ok '' resource provider allocation delete "$PLACED"
+	ok ".*$PLACED.*Processed 1 instances." kilonova manage placement heal_allocations --state-dir "$dir/state" --instance "$PLACED" --dry-run
+	value '' resource_provider resource provider allocation show "$PLACED"
+	ok ".*$PLACED.*Processed 1 instances." kilonova manage placement heal_allocations --state-dir "$dir/state" --instance "$PLACED"
+	value ".*'MEMORY_MB': 128.*" resources resource provider allocation show "$PLACED"
+	no 'mutually exclusive' kilonova manage placement heal_allocations --state-dir "$dir/state" --instance "$PLACED" --cell x
+	ends 127 kilonova manage placement heal_allocations --state-dir "$dir/state" --max-count 0
+	ok 'Changed the aggregates of [0-9]+ resource providers.' kilonova manage placement sync_aggregates --state-dir "$dir/state"
+	ok '.*packing.*|.*placed.*' kilonova sim --hosts 20:64:262144:4000 --requests 100 --seed 7
+	as demo
+	ok '' server delete --wait placed
+}
+
 part_versions() {
 	local v
 	as demo
@@ -719,7 +907,7 @@ page() { # parts...
 		the answer had to be: a regular expression for the whole print, or for the words of a refusal. The page is
 		printed by \`test/clients.sh --table\`, which ran every line; \`make test\` runs them all.
 
-		$(dpkg-query -W -f "\${Package} \${Version}\n" python3-openstackclient python3-novaclient | sed 's/ / /' | paste -sd, | sed 's/,/, /g').
+		$(dpkg-query -W -f "\${Package} \${Version}\n" python3-openstackclient python3-novaclient python3-osc-placement | sed 's/ / /' | paste -sd, | sed 's/,/, /g').
 	END
 	for part in prepare "$@"; do
 		printf '\n## %s\n\n| as | command | result |\n| --- | --- | --- |\n' "${part//_/ }"
@@ -730,7 +918,7 @@ page() { # parts...
 	done
 }
 
-parts=(identity image network lifecycle lists flavors keypairs hosts groups versions strangers not_built nova)
+parts=(identity image network lifecycle lists flavors keypairs hosts groups placement explain versions strangers not_built nova)
 [ -z "${CLIENTS_PARTS:-}" ] || read -ra parts <<<"$CLIENTS_PARTS"
 all "${parts[@]}"
 if grep -qE 'panic|level=ERROR' "$dir/log"; then

@@ -30,8 +30,11 @@ func idIn(body []byte) string {
 	if json.Unmarshal(body, &doc) != nil {
 		return ""
 	}
-	var top struct{ ID string }
+	var top struct{ ID, UUID string }
 	_ = json.Unmarshal(body, &top)
+	if top.UUID != "" { // Placement's
+		return top.UUID
+	}
 	for _, raw := range doc {
 		var in struct{ ID string }
 		if top.ID == "" && json.Unmarshal(raw, &in) == nil {
@@ -45,7 +48,7 @@ func idIn(body []byte) string {
 type world struct {
 	network, subnet, port, router, group, rule, floating, external string
 	image, flavor, server, hidden                                  string // hidden is a server of another project
-	user, project                                                  string
+	user, project, serverGroup, provider                           string
 }
 
 func (a *attacker) world() world {
@@ -67,10 +70,14 @@ func (a *attacker) world() world {
 	w.server = a.cloud.Create("web").Await("ACTIVE").ID
 	w.user = a.made(identitySvc, "/v3/users", `{"user":{"name":"w"}}`)
 	w.project = a.made(identitySvc, "/v3/projects", `{"project":{"name":"w"}}`)
+	w.serverGroup = a.made(computeSvc, "/v2.1/os-server-groups", `{"server_group":{"name":"w","policy":"soft-affinity"}}`)
+	w.provider = a.made(accountsSvc, "/resource_providers", `{"name":"w"}`)
+	a.ask(accountsSvc, "PUT", "/resource_providers/"+w.provider+"/inventories", `{"resource_provider_generation":0,"inventories":{"VCPU":{"total":100},"MEMORY_MB":{"total":1000}}}`)
 	v = a.as(a.demo, computeSvc, "POST", "/v2.1/servers", `{"server":{"name":"hidden","imageRef":"`+w.image+`","flavorRef":"`+w.flavor+`","networks":"none"}}`)
 	if w.hidden = idIn(v.body); w.hidden == "" {
 		a.t.Fatalf("demo's server: %s", v)
 	}
+	(&novatest.Server{ID: w.hidden}).In(a.cloud).Await("ACTIVE")
 	return w
 }
 
@@ -85,6 +92,12 @@ func (w world) forms() []form {
 		{computeSvc, "/v2.1/servers", `{"server":{"name":"x","imageRef":"` + w.image + `","flavorRef":"` + w.flavor + `","networks":[{"uuid":"` + w.network + `","fixed_ip":"10.9.0.77","tag":"n"}],
 			"key_name":"k","return_reservation_id":false,"trusted_image_certificates":["c"],"host":"fake-1","hypervisor_hostname":"fake-1",
 			"block_device_mapping_v2":[{"boot_index":0,"uuid":"` + w.image + `","source_type":"image","destination_type":"local","delete_on_termination":true,"device_name":"vda","volume_size":1,"guest_format":"x","tag":"t","disk_bus":"virtio","device_type":"disk","no_device":false,"volume_type":"x"}]}}`},
+		{computeSvc, "/v2.1/os-server-groups", `{"server_group":{"name":"g","policy":"anti-affinity","rules":{"max_server_per_host":3}}}`},
+		{accountsSvc, "/resource_providers", `{"name":"p","uuid":"11111111-2222-4333-8444-555555555555","parent_provider_uuid":"` + w.provider + `"}`},
+		{accountsSvc, "/resource_classes", `{"name":"CUSTOM_X"}`},
+		{accountsSvc, "/placement/allocations", `{"11111111-2222-4333-8444-555555555555":` + w.allocation() + `}`},
+		{accountsSvc, "/placement/reshaper", `{"inventories":{"` + w.provider + `":{"resource_provider_generation":1,"inventories":{"VCPU":{"total":100,"reserved":1,"min_unit":1,"max_unit":9,"step_size":1,"allocation_ratio":2.5}}}},
+			"allocations":{"11111111-2222-4333-8444-555555555555":` + w.allocation() + `}}`},
 		{computeSvc, "/v2.1/flavors", `{"flavor":{"name":"f","id":"f","ram":1,"vcpus":1,"disk":1,"OS-FLV-EXT-DATA:ephemeral":1,"swap":1,"rxtx_factor":1.5,"os-flavor-access:is_public":true,"description":"d"}}`},
 		{computeSvc, "/v2.1/os-keypairs", `{"keypair":{"name":"k","type":"ssh","public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqLhRzNkJnJUzPcjrFFUVaxjCgLSQ9qyXfFlsdQXAgy x"}}`},
 		{imageSvc, "/v2/images", `{"name":"i","visibility":"private","disk_format":"raw","container_format":"bare","min_disk":1,"min_ram":1,"protected":false,"os_hidden":false,"owner":"` + w.project + `","tags":["t"],"custom":"v"}`},
@@ -107,6 +120,11 @@ func (w world) forms() []form {
 		{identitySvc, "/v3/auth/tokens", `{"auth":{"identity":{"methods":["token"],"password":{"user":{"id":"x","name":"nobody","domain":{"id":"default","name":"Default"},"password":"wrong"}},"token":{"id":"x"},
 			"application_credential":{"id":"x","name":"n","secret":"s","user":{"id":"x"}}},"scope":{"project":{"id":"x","name":"n","domain":{"id":"default"}}}}}`},
 	}
+}
+
+// allocation is what a consumer may hold.
+func (w world) allocation() string {
+	return `{"allocations":{"` + w.provider + `":{"resources":{"VCPU":1}}},"mappings":{"":["` + w.provider + `"]},"project_id":"p","user_id":"u","consumer_generation":null,"consumer_type":"INSTANCE"}`
 }
 
 // wrongs are values that hardly any field takes; some are right for some fields.
@@ -212,7 +230,7 @@ func parsed(t testing.TB, body string) (tree any) {
 }
 
 func TestEveryFieldOfEveryPostRefusesWrongTypesAndStoresNothing(t *testing.T) {
-	a := newAttacker(t, novatest.Setting(t, "[quota]\ncores=-1\nram=-1"))
+	a := newAttacker(t, novatest.Setting(t, "[quota]\ncores=-1\nram=-1\nserver_groups=-1"))
 	w := a.world()
 	was := a.census()
 	for _, f := range w.forms() {
@@ -361,6 +379,8 @@ func TestNamesDoNotReachHeaders(t *testing.T) {
 		{computeSvc, "/v2.1/flavors", `{"flavor":{"name":"` + inject + `","id":"` + inject + `","ram":1,"vcpus":1,"disk":1}}`},
 		{imageSvc, "/v2/images", `{"name":"` + inject + `"}`}, {imageSvc, "/v2/images", `{"id":"` + inject + `"}`},
 		{networkSvc, "/v2.0/networks", `{"network":{"name":"` + inject + `"}}`}, {identitySvc, "/v3/users", `{"user":{"name":"` + inject + `"}}`},
+		{computeSvc, "/v2.1/os-server-groups", `{"server_group":{"name":"` + inject + `","policy":"affinity"}}`},
+		{accountsSvc, "/resource_providers", `{"name":"` + inject + `"}`}, {accountsSvc, "/resource_classes", `{"name":"` + inject + `"}`},
 	} {
 		v := a.ask(f.service, "POST", f.path, f.body)
 		for name, values := range v.header {

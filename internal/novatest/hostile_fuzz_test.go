@@ -1,6 +1,7 @@
 package novatest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	compute "github.com/kilonova/kilonova/internal/api/compute"
+	"github.com/kilonova/kilonova/internal/api/placement"
 	"github.com/kilonova/kilonova/internal/policy"
 )
 
@@ -76,8 +78,9 @@ func (w world) shapes(t testing.TB) (out []shape) {
 			out = append(out, shape{computeSvc, r.Method, "/v2.1/" + strings.TrimPrefix(r.Path, "/"), b})
 		}
 	}
+	out = append(out, w.placementShapes(t)...)
 	for _, f := range w.forms() {
-		if f.service == computeSvc {
+		if f.service == computeSvc || f.service == accountsSvc {
 			continue
 		}
 		out = append(out, shape{f.service, "POST", f.path, f.body}, shape{f.service, "GET", f.path, ""}, shape{f.service, "GET", f.path + "/{id}", ""}, shape{f.service, "DELETE", f.path + "/{id}", ""})
@@ -89,6 +92,47 @@ func (w world) shapes(t testing.TB) (out []shape) {
 		}
 	}
 	return append(out, w.otherShapes()...)
+}
+
+// placementBodies are valid bodies by method and path.
+func (w world) placementBodies() map[string]string {
+	const gen = `"resource_provider_generation":`
+	return map[string]string{
+		"POST /resource_providers":                                    `{"name":"p","uuid":"11111111-2222-4333-8444-555555555555","parent_provider_uuid":"` + w.provider + `"}`,
+		"PUT /resource_providers/{uuid}":                              `{"name":"q","parent_provider_uuid":null}`,
+		"POST /resource_classes":                                      `{"name":"CUSTOM_X"}`,
+		"PUT /resource_classes/{name}":                                `{"name":"CUSTOM_Y"}`,
+		"PUT /resource_providers/{uuid}/traits":                       `{` + gen + `1,"traits":["HW_CPU_X86_AVX2"]}`,
+		"PUT /resource_providers/{uuid}/aggregates":                   `{` + gen + `1,"aggregates":["11111111-2222-4333-8444-555555555555"]}`,
+		"POST /resource_providers/{uuid}/inventories":                 `{"resource_class":"DISK_GB","total":5}`,
+		"PUT /resource_providers/{uuid}/inventories":                  `{` + gen + `1,"inventories":{"VCPU":{"total":100,"reserved":1,"min_unit":1,"max_unit":9,"step_size":1,"allocation_ratio":2.5}}}`,
+		"PUT /resource_providers/{uuid}/inventories/{resource_class}": `{` + gen + `1,"total":100,"reserved":1,"min_unit":1,"max_unit":9,"step_size":1,"allocation_ratio":2.5}`,
+		"PUT /allocations/{consumer_uuid}":                            w.allocation(),
+		"POST /allocations":                                           `{"11111111-2222-4333-8444-555555555555":` + w.allocation() + `}`,
+		"POST /reshaper":                                              `{"inventories":{"` + w.provider + `":{` + gen + `1,"inventories":{"VCPU":{"total":100}}}},"allocations":{"11111111-2222-4333-8444-555555555555":` + w.allocation() + `}}`,
+	}
+}
+
+// placementShapes is every route of Placement.
+func (w world) placementShapes(t testing.TB) (out []shape) {
+	t.Helper()
+	rules, err := policy.New(policy.Placement(), policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := placement.New(placement.Config{Policy: rules})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies := w.placementBodies()
+	for _, r := range api.Routes() {
+		out = append(out, shape{accountsSvc, r.Method, r.Path, bodies[r.Method+" "+r.Path]})
+		delete(bodies, r.Method+" "+r.Path)
+	}
+	for route := range bodies {
+		t.Errorf("there is a body for %s, which is no route", route)
+	}
+	return out
 }
 
 // otherShapes are the routes of the other services that are no plain collection.
@@ -132,12 +176,14 @@ func pick[T any](f *fuzzer, of []T) T { return of[f.IntN(len(of))] }
 
 var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 
-var hostileIDs = []string{"x", "..", "%2e%2e", "%00", "%ff", "%0a", "-1", "0", strings.Repeat("i", 256), "00000000-0000-0000-0000-000000000000", "' OR 1=1", "%27%20OR%201=1", "a%2Fb", "k", "hw:cpu_policy", "nova", "fake-1", "disable", "detail", "latest", "%F0%9F%98%80", "null", "*"}
+var hostileIDs = []string{"x", "..", "%2e%2e", "%00", "%ff", "%0a", "-1", "0", strings.Repeat("i", 256), "00000000-0000-0000-0000-000000000000", "' OR 1=1", "%27%20OR%201=1", "a%2Fb", "k", "hw:cpu_policy", "nova", "fake-1", "disable", "detail", "latest", "%F0%9F%98%80", "null", "*", "VCPU", "CUSTOM_X", "HW_CPU_X86_AVX2", "11111111-2222-4333-8444-555555555555"}
 
 var queryKeys = []string{"limit", "marker", "name", "status", "sort_key", "sort_dir", "all_tenants", "id", "tags", "not-tags-any", "changes-since", "changes-before", "deleted", "ip", "ip6", "flavor", "image", "host", "fields", "sort", "visibility", "owner", "tag", "created_at", "updated_at",
-	"size_min", "member_status", "os_hidden", "network_id", "device_id", "fixed_ips", "security_groups", "page_reverse", "domain_id", "enabled", "project_id", "tenant_id", "user.id", "role.id", "scope.project.id", "effective", "include_names", "include_subtree", "subtree_as_list", "parents_as_list", "is_public", "minRam", "minDisk", "user_id", "binary", "with_servers", "hypervisor_hostname_pattern", "reserved", "locked", "power_state", "metadata", "protected", "nocatalog", "allow_expired", "revision_number", "cidr", "router:external", "subtree_as_ids", "parents_as_ids", "inherit", "name__contains", "is_domain", "parent_id"}
+	"size_min", "member_status", "os_hidden", "network_id", "device_id", "fixed_ips", "security_groups", "page_reverse", "domain_id", "enabled", "project_id", "tenant_id", "user.id", "role.id", "scope.project.id", "effective", "include_names", "include_subtree", "subtree_as_list", "parents_as_list", "is_public", "minRam", "minDisk", "user_id", "binary", "with_servers", "hypervisor_hostname_pattern", "reserved", "locked", "power_state", "metadata", "protected", "nocatalog", "allow_expired", "revision_number", "cidr", "router:external", "subtree_as_ids", "parents_as_ids", "inherit", "name__contains", "is_domain", "parent_id",
+	"resources", "required", "member_of", "in_tree", "uuid", "resources1", "required1", "member_of1", "in_tree1", "resources_A", "required_A", "group_policy", "same_subtree", "root_required", "associated", "consumer_type", "all_projects", "offset"}
 
-var queryValues = []string{"", "x", "0", "-1", "1", "5", "true", "None", "ASC", "asc", "uuid", "created_at", "%00", "%ff", "%0d%0a", "99999999999999999999", "1e9", "%5B", "%28a%2B%29%2B%24", "in:a,b", "gt:2020-01-01T00:00:00Z", "lte:x", "2020-01-01", "9999-12-31T23:59:59Z", "ip_address=10.9.0.2", "subnet_id=x", "name:asc", "..%2f", "%25", "%F0%9F%98%80", "ERROR", "active", "default", "[]", "{}"}
+var queryValues = []string{"", "x", "0", "-1", "1", "5", "true", "None", "ASC", "asc", "uuid", "created_at", "%00", "%ff", "%0d%0a", "99999999999999999999", "1e9", "%5B", "%28a%2B%29%2B%24", "in:a,b", "gt:2020-01-01T00:00:00Z", "lte:x", "2020-01-01", "9999-12-31T23:59:59Z", "ip_address=10.9.0.2", "subnet_id=x", "name:asc", "..%2f", "%25", "%F0%9F%98%80", "ERROR", "active", "default", "[]", "{}",
+	"VCPU:1", "VCPU:1,MEMORY_MB:5", "VCPU:0", "VCPU:99999999999999999999", "NONE:1", "HW_CPU_X86_AVX2", "!HW_CPU_X86_AVX2", "in:HW_CPU_X86_AVX2,CUSTOM_X", "in:11111111-2222-4333-8444-555555555555", "!in:x", "isolate", "none", "_A,1", "_A", "startswith:CUSTOM", "all", "unknown", ","}
 
 // target fills the path and adds a query.
 func (f *fuzzer) target(path string, destroys bool) string {
@@ -211,7 +257,7 @@ func (a *attacker) round(f *fuzzer, until time.Time) {
 	a.ask(computeSvc, "PUT", "/v2.1/os-services/enable", strings.Replace(host, `,"forced_down":false`, "", 1), "OpenStack-API-Version: compute 2.1")
 	was := a.census()
 	w := a.world()
-	f.ids = []string{w.network, w.subnet, w.port, w.router, w.group, w.rule, w.floating, w.server, w.hidden, w.user, w.project}
+	f.ids = []string{w.network, w.subnet, w.port, w.router, w.group, w.rule, w.floating, w.server, w.hidden, w.user, w.project, w.serverGroup, w.provider}
 	for _, s := range []struct{ service, path, body string }{
 		{identitySvc, "/v3/roles", `{"role":{"name":"fz` + fmt.Sprint(f.Uint32()) + `"}}`}, {identitySvc, "/v3/groups", `{"group":{"name":"fz` + fmt.Sprint(f.Uint32()) + `"}}`}, {identitySvc, "/v3/services", `{"service":{"type":"t"}}`},
 		{imageSvc, "/v2/images", `{"name":"fz","disk_format":"raw","container_format":"bare"}`}, {computeSvc, "/v2.1/flavors", `{"flavor":{"name":"fz` + fmt.Sprint(f.Uint32()) + `","ram":1,"vcpus":1,"disk":1}}`},
@@ -247,6 +293,9 @@ func (a *attacker) strike(f *fuzzer, s shape) {
 		method = pick(f, []string{"GET", "PUT", "POST", "PATCH", "HEAD", "OPTIONS"})
 	}
 	headers := []string{fmt.Sprintf("OpenStack-API-Version: compute 2.%d", 1+f.IntN(104))}
+	if s.service == accountsSvc {
+		headers = []string{fmt.Sprintf("OpenStack-API-Version: placement 1.%d", f.IntN(40))}
+	}
 	switch {
 	case strings.HasSuffix(s.path, "/file"), strings.HasSuffix(s.path, "/stage"):
 		headers = append(headers, "Content-Type: application/octet-stream")
@@ -262,7 +311,8 @@ func (a *attacker) strike(f *fuzzer, s shape) {
 	}
 	target := f.target(s.path, method == "DELETE" || strings.Contains(body, "forceDelete"))
 	if _, err := url.ParseRequestURI(target); err != nil {
-		target = "/v2.1/servers"
+		target = map[string]string{accountsSvc: "/allocation_candidates"}[s.service]
+		target = cmp.Or(target, "/v2.1/servers")
 	}
 	a.as(token, s.service, method, target, body, headers...)
 }

@@ -17,6 +17,7 @@ var doors = []struct{ service, get, post string }{
 	{imageSvc, "/v2/images", "/v2/images"},
 	{networkSvc, "/v2.0/networks", "/v2.0/networks"},
 	{computeSvc, "/v2.1/servers", "/v2.1/servers"},
+	{accountsSvc, "/resource_providers", "/resource_providers"},
 }
 
 func TestABadTokenIsUnauthorizedEverywhere(t *testing.T) {
@@ -108,14 +109,16 @@ func TestABodyThatIsABombIsRefused(t *testing.T) {
 		{computeSvc, "/v2.1/servers", "server"}, {computeSvc, "/v2.1/flavors", "flavor"}, {computeSvc, "/v2.1/os-keypairs", "keypair"},
 		{imageSvc, "/v2/images", "name"}, {networkSvc, "/v2.0/networks", "network"}, {networkSvc, "/v2.0/ports", "port"}, {networkSvc, "/v2.0/routers", "router"},
 		{identitySvc, "/v3/users", "user"}, {identitySvc, "/v3/projects", "project"}, {identitySvc, "/v3/auth/tokens", "auth"}, {networkSvc, "/v2.0/security-groups", "security_group"},
+		{computeSvc, "/v2.1/os-server-groups", "server_group"}, {accountsSvc, "/resource_providers", "name"}, {accountsSvc, "/resource_classes", "name"},
+		{accountsSvc, "/allocations", "11111111-2222-4333-8444-555555555555"}, {accountsSvc, "/reshaper", "inventories"},
 	}
 	// These are requests that a service may well fulfil.
 	allowed := map[string]bool{imageSvc + " empty object": true, imageSvc + " value text": true, imageSvc + " value null": true, imageSvc + " lone surrogate": true,
-		networkSvc + " duplicates inside": true}
+		networkSvc + " duplicates inside": true, accountsSvc + "/resource_providers value text": true, accountsSvc + "/resource_providers lone surrogate": true}
 	for _, p := range posts {
 		for name, body := range bombs(p.key) {
 			v := a.ask(p.service, "POST", p.path, body)
-			if v.status < 400 && !allowed[p.service+" "+name] {
+			if v.status < 400 && !allowed[p.service+" "+name] && !allowed[p.service+p.path+" "+name] {
 				t.Errorf("%s %s, %s: %s", p.service, p.path, name, v)
 			}
 		}

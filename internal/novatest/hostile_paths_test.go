@@ -11,7 +11,8 @@ func TestHostilePathsFindNothing(t *testing.T) {
 	was := a.census()
 	roots := map[string][]string{
 		identitySvc: {"/", "/v3/", "/v3/users/", "/v3/projects/", "/v3/auth/"}, imageSvc: {"/", "/v2/", "/v2/images/", "/v2/schemas/"},
-		networkSvc: {"/", "/v2.0/", "/v2.0/networks/", "/v2.0/ports/", "/v2.0/quotas/"}, computeSvc: {"/", "/v2.1/", "/v2/", "/v2.1/servers/", "/v2.1/flavors/", "/v2.1/os-keypairs/", "/v2.1/os-services/"},
+		networkSvc: {"/", "/v2.0/", "/v2.0/networks/", "/v2.0/ports/", "/v2.0/quotas/"}, computeSvc: {"/", "/v2.1/", "/v2/", "/v2.1/servers/", "/v2.1/flavors/", "/v2.1/os-keypairs/", "/v2.1/os-services/", "/v2.1/os-server-groups/"},
+		accountsSvc: {"/", "/resource_providers/", "/traits/", "/resource_classes/", "/allocations/", "/placement/resource_providers/"},
 		metadataSvc: {"/", "/latest/", "/openstack/", "/openstack/latest/"},
 	}
 	tails := []string{
@@ -47,10 +48,12 @@ func TestHostileQueriesAreRefusedOrIgnored(t *testing.T) {
 		fmt.Fprintf(&many, "k%d&", i)
 	}
 	same := strings.Repeat("name=x&", 8000)
-	for _, path := range map[string][]string{computeSvc: {"/v2.1/servers", "/v2.1/flavors"}, imageSvc: {"/v2/images"}, networkSvc: {"/v2.0/networks", "/v2.0/ports"}, identitySvc: {"/v3/users", "/v3/role_assignments"}} {
+	for _, path := range map[string][]string{computeSvc: {"/v2.1/servers", "/v2.1/flavors", "/v2.1/os-server-groups"}, accountsSvc: {"/resource_providers", "/allocation_candidates"}, imageSvc: {"/v2/images"}, networkSvc: {"/v2.0/networks", "/v2.0/ports"}, identitySvc: {"/v3/users", "/v3/role_assignments"}} {
 		for _, p := range path {
 			service := map[byte]string{'2': computeSvc, '3': identitySvc}[p[2]]
 			switch {
+			case !strings.HasPrefix(p, "/v"):
+				service = accountsSvc
 			case strings.HasPrefix(p, "/v2.0"):
 				service = networkSvc
 			case strings.HasPrefix(p, "/v2/"):

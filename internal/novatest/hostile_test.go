@@ -48,9 +48,10 @@ const (
 	networkSvc  = "network"
 	computeSvc  = "compute"
 	metadataSvc = "metadata"
+	accountsSvc = "placement"
 )
 
-var services = []string{identitySvc, imageSvc, networkSvc, computeSvc, metadataSvc}
+var services = []string{identitySvc, imageSvc, networkSvc, computeSvc, metadataSvc, accountsSvc}
 
 func newAttacker(t testing.TB, options ...novatest.Option) *attacker {
 	t.Helper()
@@ -65,7 +66,7 @@ func newAttacker(t testing.TB, options ...novatest.Option) *attacker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, n := range []int{5000, 9292, 9696, 8774, 8775} {
+	for i, n := range []int{5000, 9292, 9696, 8774, 8775, 8778} {
 		a.hosts[services[i]] = net.JoinHostPort(u.Hostname(), strconv.Itoa(port-5000+n))
 	}
 	_, password := cloud.Passwords()
@@ -119,9 +120,9 @@ func (a *attacker) as(token, service, method, target, body string, headers ...st
 		headers = append(headers, "X-Auth-Token: "+token)
 	}
 	switch service {
-	case computeSvc:
+	case computeSvc, accountsSvc:
 		if !slices.ContainsFunc(headers, func(h string) bool { return strings.HasPrefix(strings.ToLower(h), "openstack-api-version") }) {
-			headers = append(headers, "OpenStack-API-Version: compute 2.96")
+			headers = append(headers, map[string]string{computeSvc: "OpenStack-API-Version: compute 2.96", accountsSvc: "OpenStack-API-Version: placement 1.39"}[service])
 		}
 	case imageSvc:
 		headers = append(headers, "Accept: application/json")
@@ -232,6 +233,9 @@ func wellFormed(service string, v answer) error {
 		(bytes.HasPrefix(v.body, []byte("400 Bad Request")) || bytes.HasPrefix(v.body, []byte("431 "))) {
 		return nil
 	}
+	if service == accountsSvc {
+		return placementFault(v)
+	}
 	if service == metadataSvc {
 		if !bytes.HasPrefix(v.body, []byte(strconv.Itoa(v.status)+" ")) {
 			return fmt.Errorf("it is not the metadata service's format")
@@ -280,6 +284,28 @@ func wellFormed(service string, v answer) error {
 	return fmt.Errorf("the key %q is not the service's", key)
 }
 
+// placementFault says whether an error is in Placement's format.
+func placementFault(v answer) error {
+	var doc struct {
+		Errors []struct {
+			Status        int
+			Title, Detail string
+			Code          *string
+			ID            string `json:"request_id"`
+		}
+	}
+	if err := json.Unmarshal(v.body, &doc); err != nil {
+		return fmt.Errorf("the body is not an object: %w", err)
+	}
+	if len(doc.Errors) != 1 {
+		return fmt.Errorf("it has %d errors", len(doc.Errors))
+	}
+	if e := doc.Errors[0]; e.Status != v.status || e.Title == "" || e.Detail == "" || e.ID == "" || e.Code != nil && !strings.HasPrefix(*e.Code, "placement.") {
+		return fmt.Errorf("it is not Placement's format")
+	}
+	return nil
+}
+
 // ledger keeps what is logged.
 type ledger struct {
 	mu     sync.Mutex
@@ -314,6 +340,11 @@ func (l *ledger) WithGroup(string) slog.Handler { return l }
 // collections is where things can be made, by service and path, with the list's key.
 var collections = []struct{ service, list, path, key, id string }{
 	{computeSvc, "/v2.1/servers?all_tenants=1", "/v2.1/servers", "servers", "id"},
+	{computeSvc, "/v2.1/os-server-groups?all_projects=True", "/v2.1/os-server-groups", "server_groups", "id"},
+	{accountsSvc, "", "/allocations", "", ""}, // of all providers
+	{accountsSvc, "/resource_providers", "/resource_providers", "resource_providers", "uuid"},
+	{accountsSvc, "/resource_classes", "/resource_classes", "resource_classes", "name"},
+	{accountsSvc, "/traits?name=startswith:CUSTOM_", "/traits", "traits", ""},
 	{computeSvc, "/v2.1/flavors?is_public=None", "/v2.1/flavors", "flavors", "id"},
 	{computeSvc, "/v2.1/os-keypairs", "/v2.1/os-keypairs", "keypairs", "name"},
 	{imageSvc, "/v2/images?limit=1000", "/v2/images", "images", "id"},
@@ -340,21 +371,40 @@ func (a *attacker) census() census {
 		for target != "" {
 			v := a.ask(c.service, "GET", target, "")
 			var doc map[string]json.RawMessage
-			var items []map[string]any
+			var items []any
 			if v.status != 200 || json.Unmarshal(v.body, &doc) != nil || json.Unmarshal(doc[c.key], &items) != nil {
 				a.t.Fatalf("%s: %s", target, v)
 			}
 			for _, it := range items {
 				if c.key == "keypairs" {
-					it = it["keypair"].(map[string]any)
+					it = it.(map[string]any)["keypair"]
 				}
-				ids[fmt.Sprint(it[c.id])] = true
+				if c.id != "" {
+					it = it.(map[string]any)[c.id]
+				}
+				ids[fmt.Sprint(it)] = true
 			}
 			target = nextPage(doc, c.key)
 		}
 		out[c.path] = ids
 	}
+	for provider := range out["/resource_providers"] {
+		for consumer := range a.consumers(provider) {
+			out["/allocations"][consumer] = true
+		}
+	}
 	return out
+}
+
+// consumers are who holds anything of a provider.
+func (a *attacker) consumers(provider string) map[string]json.RawMessage {
+	a.t.Helper()
+	v := a.ask(accountsSvc, "GET", "/resource_providers/"+provider+"/allocations", "")
+	var doc struct{ Allocations map[string]json.RawMessage }
+	if v.status != 200 || json.Unmarshal(v.body, &doc) != nil {
+		a.t.Fatalf("who holds of provider %s: %s", provider, v)
+	}
+	return doc.Allocations
 }
 
 func nextPage(doc map[string]json.RawMessage, key string) string {

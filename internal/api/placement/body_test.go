@@ -132,3 +132,14 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+func TestOnlyARealNULIsFoundInADocument(t *testing.T) {
+	for document, want := range map[string]bool{
+		`{"a":"b"}`: false, `"\u0000"`: true, `{"a\u0000b":1}`: true, `"\\u0000"`: false, `"\\\u0000"`: true, `"\\\\u0000"`: false,
+		`"\\u0000\u0000"`: true, `"u0000"`: false, `"\u00001"`: true, `["\\u0000","\\u0000"]`: false,
+	} {
+		if got := hasNUL([]byte(document)); got != want {
+			t.Errorf("%s: %t, want %t", document, got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -42,7 +43,7 @@ func (q *Request) parameters() (query, error) {
 		name, value, _ := strings.Cut(one, "=")
 		n, err1 := url.QueryUnescape(name)
 		v, err2 := url.QueryUnescape(value)
-		if err1 != nil || err2 != nil || strings.ToValidUTF8(n+v, "") != n+v {
+		if err1 != nil || err2 != nil || !utf8.ValidString(n+v) || strings.Contains(n+v, "\x00") {
 			return nil, nova.Errorf(nova.Invalid, "Invalid query string parameters: %q cannot be decoded", one)
 		}
 		out = append(out, parameter{n, v})

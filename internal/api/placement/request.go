@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -92,7 +93,29 @@ func (q *Request) Body() ([]byte, error) {
 	if err := httpd.CheckJSON(b); err != nil {
 		return nil, nova.Errorf(nova.Invalid, "Malformed JSON: %s", err)
 	}
+	if hasNUL(b) {
+		return nil, nova.Errorf(nova.Invalid, "Malformed JSON: NUL is no character of a name")
+	}
 	return b, nil
+}
+
+// hasNUL says whether any text of a valid document holds the character NUL, which not every
+// database keeps.
+func hasNUL(document []byte) bool {
+	for left := document; ; {
+		i := bytes.Index(left, []byte(`\u0000`))
+		if i < 0 {
+			return false
+		}
+		escapes := 1 // an even number of them are backslashes themselves
+		for escapes <= i && left[i-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 1 {
+			return true
+		}
+		left = left[i+len(`\u0000`):]
+	}
 }
 
 // PolicyOn asks a rule about a target.

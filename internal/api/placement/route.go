@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kilonova/kilonova/internal/policy"
 )
@@ -128,6 +129,9 @@ type variable struct{ name, value string }
 
 // find answers the route of the request, whose variables it sets.
 func (rt *router) find(q *Request, path string) (*endpoint, error) {
+	if !utf8.ValidString(path) || strings.Contains(path, "\x00") {
+		return nil, refuse(http.StatusNotFound, "") // nothing is called so
+	}
 	n := &rt.root
 	for _, s := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
 		if next := n.literal[s]; next != nil {

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -42,11 +43,14 @@ func fromHeader(h http.Header) (V, error) {
 	major, minor, found := strings.Cut(asked, ".")
 	a, err1 := strconv.ParseUint(major, 10, 31)
 	b, err2 := strconv.ParseUint(minor, 10, 31)
-	if !found || err1 != nil || err2 != nil {
+	if !found || !isNumber(err1) || !isNumber(err2) {
 		return 0, refuse(http.StatusBadRequest, "invalid version string: %s", asked)
 	}
-	if a != 1 || V(b) > Max {
+	if a != 1 || b > uint64(Max) {
 		return 0, refuse(http.StatusNotAcceptable, "Unacceptable version header: %s", asked)
 	}
 	return V(b), nil
 }
+
+// isNumber says whether what failed to be read is a number all the same, if a large one.
+func isNumber(err error) bool { return err == nil || errors.Is(err, strconv.ErrRange) }
