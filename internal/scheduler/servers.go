@@ -35,12 +35,8 @@ type load struct {
 	props  map[string]int
 }
 
-const (
-	// lookBack is how far back changes are read again: longer than any transaction lives.
-	lookBack = 30 * time.Second
-	// longestWork is how long ago a server that is worked on may have changed last.
-	longestWork = time.Hour
-)
+// lookBack is how far back changes are read again: longer than any transaction lives.
+const lookBack = 30 * time.Second
 
 func newServers() servers {
 	return servers{of: map[string]*load{}, at: map[string]placed{}, known: map[string]int64{}}
@@ -61,17 +57,14 @@ func (s *servers) read(t *store.Tx, c filter.Counting, now time.Time) error {
 	if !c.IOOps && !everything(c) {
 		return nil
 	}
-	since := s.since.Add(-lookBack)
-	if s.since.IsZero() {
-		if since = now.Add(-longestWork); everything(c) {
-			since = time.Unix(0, 1000)
-		}
-	}
-	list, err := t.Servers().Changed(since, func(id string, gen int64) bool { return s.known[id] == gen })
+	list, err := s.changed(t, c)
 	if err != nil {
 		return err
 	}
 	newest := s.since
+	if newest.IsZero() {
+		newest = now
+	}
 	for _, v := range list {
 		s.put(v.ID, v.Host, v, c)
 		s.known[v.ID] = v.Gen
@@ -84,6 +77,19 @@ func (s *servers) read(t *store.Tx, c filter.Counting, now time.Time) error {
 	}
 	s.since = newest
 	return nil
+}
+
+// changed are the servers to look at. At first they are all that count: when those that only
+// stand there do not, they are those with an operation under way.
+func (s *servers) changed(t *store.Tx, c filter.Counting) ([]*nova.Server, error) {
+	since := s.since.Add(-lookBack)
+	if s.since.IsZero() {
+		if !everything(c) {
+			return t.Servers().UnderWay()
+		}
+		since = time.Unix(0, 1000)
+	}
+	return t.Servers().Changed(since, func(id string, gen int64) bool { return s.known[id] == gen })
 }
 
 // forget keeps the generations of those servers only that may be read again.

@@ -67,6 +67,16 @@ func (q Servers) Changed(since time.Time, known func(id string, gen int64) bool)
 	return out, q.fill(ids, func(s *nova.Server) { out = append(out, s) })
 }
 
+// UnderWay reads the servers with an operation under way.
+func (q Servers) UnderWay() ([]*nova.Server, error) {
+	ids, err := q.ids("SELECT DISTINCT subject FROM sagas WHERE active=1")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*nova.Server, 0, len(ids))
+	return out, q.fill(ids, func(s *nova.Server) { out = append(out, s) })
+}
+
 // HostsOf answers on which host each of the servers is; those on none are left out.
 func (q Servers) HostsOf(ids []string) (map[string]string, error) {
 	out := map[string]string{}

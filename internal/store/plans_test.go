@@ -344,6 +344,7 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.BuildFailures().All()))
 		must(lost(t.Servers().HostsOf([]string{"s"})))
 		must(lost(t.Servers().OnHosts([]string{"h"})))
+		must(lost(t.Servers().UnderWay()))
 		must(lost(t.Servers().Changed(now, func(string, int64) bool { return false })))
 		must(t.Services().Beats("nova-compute", func(string, string, string, time.Time) error { return nil }))
 		_, _, err = t.Hypervisors().Newest()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/saga"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -18,6 +19,8 @@ func hostLoad(e *exam) {
 			e.must(err)
 			e.must(t.Servers().Insert(&nova.Server{ID: id(20 + i), Num: int64(i + 1), Host: []string{"h1", "", "h2"}[i], UpdatedAt: t.Now()}))
 		}
+		e.must(t.Sagas().Insert(&saga.Record{ID: "1", Subject: id(20), Phase: saga.Forward, State: []byte("{}")}))
+		e.must(t.Sagas().Insert(&saga.Record{ID: "2", Subject: id(21), Phase: saga.Stuck, State: []byte("{}")}))
 		changed = t.Now()
 		q := t.BuildFailures()
 		e.must(q.Add("h1", id(20)))
@@ -51,6 +54,9 @@ func hostLoad(e *exam) {
 		e.must(err)
 		list, err := t.Servers().Changed(changed.Add(-time.Second), func(x string, gen int64) bool { return x == id(21) })
 		want(e, "servers that changed", len(list), 2)
+		e.must(err)
+		list, err = t.Servers().UnderWay()
+		want(e, "servers under way", len(list), 1)
 		e.must(err)
 		failed, err := t.BuildFailures().All()
 		want(e, "failed builds", fmt.Sprint(failed), "map[h1:2]")
