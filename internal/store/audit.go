@@ -11,6 +11,7 @@ type Facts struct {
 	Consumers   map[string]int // id → how many allocations it has
 	Wishes      []WishFact
 	Sagas       []saga.Record // that do not rest, or are stuck
+	Assigned    []Assigned    // what of hosts servers have for themselves
 	WrongUsed   []string      // inventories whose used is not the sum of their allocations
 	WrongUsages []string      // projects whose usage is not the sum of their servers
 	WrongPlaces []string      // members of server groups that are gone, or elsewhere than their group says
@@ -58,6 +59,9 @@ func (t *Tx) Facts() (f Facts, err error) {
 	}
 	f.Sagas, err = t.Sagas().list("SELECT " + sagaColumns + " FROM sagas WHERE active=1 OR phase='stuck' ORDER BY created_at")
 	if err != nil {
+		return f, err
+	}
+	if f.Assigned, err = t.Assignments().list(" ORDER BY provider_id, consumer_id"); err != nil {
 		return f, err
 	}
 	f.WrongUsed, err = Servers{t}.ids(`SELECT i.provider_id FROM inventories i LEFT JOIN allocations a

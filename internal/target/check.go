@@ -117,6 +117,7 @@ func compare(f store.Facts, ports []desired.Port, guests map[string][]virt.State
 			say("allocation of %s has no server on a host", id)
 		}
 	}
+	out = append(out, compareOwn(servers, f.Assigned)...)
 	for _, id := range f.WrongUsed {
 		say("provider %s: what is used is not the sum of its allocations", id)
 	}

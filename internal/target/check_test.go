@@ -61,6 +61,24 @@ func TestTheCheckFindsWhatHasNoOwner(t *testing.T) {
 			[]string{"project q: its usage is not the sum of its servers", "provider p: what is used is not the sum of its allocations"}},
 		{"a place in a group that nobody has", func(w world) { w.f.WrongPlaces = []string{"x"} }, []string{"server x is in a server group, but not where the group has it"}},
 		{"a host out of its zone", func(w world) { w.f.WrongZones = []string{"h1"} }, []string{"host h1 is in an aggregate, but has no service in its zone"}},
+		{"processors of nobody", func(w world) {
+			w.f.Assigned = []store.Assigned{{Consumer: "nobody", Provider: "p", Assignment: nova.Assignment{Cells: []nova.GuestCell{{Taken: nova.CPUsOf(1)}}}}}
+		}, []string{"provider p: server nobody has processors or devices for itself, but is not there"}},
+		{"what two have", func(w world) {
+			cells := []nova.GuestCell{{Taken: nova.CPUsOf(1, 2)}}
+			card := []nova.AssignedDevice{{PCIDevice: nova.PCIDevice{Address: "0000:81:00.0"}}}
+			w.f.Assigned = []store.Assigned{
+				{Consumer: "runs", Provider: "p", Assignment: nova.Assignment{Cells: cells, Devices: card}},
+				{Consumer: "rests", Provider: "p", Assignment: nova.Assignment{Cells: cells, Devices: card}},
+				{Consumer: "rests", Provider: "q", Assignment: nova.Assignment{Cells: cells, Devices: card}},
+			}
+		}, []string{
+			"provider p: server rests has the device 0000:81:00.0, which another server has",
+			"provider p: server rests has the processors 1-2, which another server has",
+		}},
+		{"processors that are shown only", func(w world) {
+			w.f.Servers[0].Assignment = &nova.Assignment{Cells: []nova.GuestCell{{Taken: nova.CPUsOf(1)}}}
+		}, []string{"server runs shows processors or devices for itself, but they are not given to it"}},
 		{"ports of nobody", func(w world) {
 			*w.ports = append(*w.ports, desired.Port{ID: "1", DeviceID: "nobody"}, desired.Port{ID: "2", DeviceID: "failed"})
 		}, []string{"port 1 belongs to server nobody, which is not there", "port 2 belongs to server failed, which is not there"}},
