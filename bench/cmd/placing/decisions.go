@@ -32,7 +32,7 @@ func decisions(ctx context.Context, _ string) error {
 			}
 			scans := limit.Scans(n, *length/3)
 			say(fmt.Sprintf("decisions, %d hosts, %s", n, w.name), fmt.Sprintf("%.0f/s, p50 %s, p99 %s", wall, us(mid(t.took)), us(at99(t.took))),
-				fmt.Sprintf("%.1f × a flat scan (%.0f/s); busy %.0f/s, p50 %s, p99 %s", wall/scans, scans, rates[len(rates)-1], us(mid(t.busy)), us(at99(t.busy))), goal)
+				fmt.Sprintf("%.1f × a flat scan (%.0f/s); busy %.0f/s, p50 %s, p99 %s", rates[len(rates)-1]/scans, scans, rates[len(rates)-1], us(mid(t.busy)), us(at99(t.busy))), goal)
 		}
 		grows := math.Log(rates[0]/rates[2]) / math.Log(float64(sizes[2])/float64(sizes[0]))
 		goal := ""

@@ -37,10 +37,13 @@ func durable(ctx context.Context, dir string) (err error) {
 			if _, err := w.claims(ctx, fmt.Sprint("warm-", round), callers, *length/6, leave); err != nil {
 				return err
 			}
+			busy, begun := limit.ProcessTime(), time.Now()
 			rate, err := w.claims(ctx, fmt.Sprint("run-", round), callers, *length, leave)
 			if err != nil {
 				return err
 			}
+			busy = limit.ProcessTime() - busy
+			each := time.Duration(float64(busy) / (rate * time.Since(begun).Seconds()))
 			name, goal := "durable placements", ""
 			if leave {
 				name = "durable placements, each with a release"
@@ -48,7 +51,7 @@ func durable(ctx context.Context, dir string) (err error) {
 			if callers == 64 && !leave {
 				goal = verdict(rate >= 1000, "floor 1,000/s") + ", " + verdict(rate >= scans, "goal 1 × the scan")
 			}
-			say(fmt.Sprintf("%s, %d callers", name, callers), fmt.Sprintf("%.0f/s", rate),
+			say(fmt.Sprintf("%s, %d callers", name, callers), fmt.Sprintf("%.0f/s, %s busy each", rate, us(each)),
 				fmt.Sprintf("%.2f × a flat scan (%.0f/s), 1/%.1f of %.0f commits/s", rate/scans, scans, commits/rate, commits), goal)
 		}
 	}

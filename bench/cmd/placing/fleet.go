@@ -7,8 +7,7 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/kilonova/kilonova/bench/limit"
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/sim"
@@ -80,12 +79,12 @@ func decide(ctx context.Context, fleet *sim.Scheduled, g *guests, d time.Duratio
 	defer runtime.UnlockOSThread()
 	for begun := time.Now(); time.Since(begun) < d; {
 		v := g.next()
-		busy, from := threadTime(), time.Now()
+		busy, from := limit.ThreadTime(), time.Now()
 		if _, err := fleet.Place(ctx, v); err != nil {
 			return t, err
 		}
 		t.took = append(t.took, time.Since(from))
-		t.busy = append(t.busy, threadTime()-busy)
+		t.busy = append(t.busy, limit.ThreadTime()-busy)
 		if g.n > stay {
 			if err := fleet.Remove(ctx, fmt.Sprintf("%s-%d", g.name, g.n-stay)); err != nil {
 				return t, err
@@ -101,12 +100,4 @@ type times struct {
 	// busy is the processor's time of the thread that decided: what the decision costs when
 	// nobody else wants the processor.
 	busy []time.Duration
-}
-
-func threadTime() time.Duration {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
-		return 0
-	}
-	return time.Duration(t.Nano())
 }
