@@ -268,7 +268,7 @@ func capacityTables(c *scheduler.Capacity) []func(table.Writer) {
 	for _, a := range c.Aggregates {
 		parts = append(parts, table.Row{"aggregate", a.Name, a.Fits, a.Hosts})
 	}
-	out := []func(table.Writer){rowsTable(table.Row{"Part", "Name", c.Flavor + " that fit", "on hosts"}, parts)}
+	out := []func(table.Writer){rowsTable(table.Row{"Part", "Name", "More that fit", "on hosts"}, parts)}
 	if len(c.Refused) > 0 {
 		var rows []table.Row
 		for _, x := range c.Refused {

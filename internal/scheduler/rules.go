@@ -144,11 +144,8 @@ func (r *rules) table(id int32) *ruleTable {
 	return t
 }
 
-// verdict is the verdict on a table as a whole.
+// verdict is that on a table as a whole. What filters say reads best, so they are asked first.
 func (r *rules) verdict(t *ruleTable) (explain.Miss, bool) {
-	if !t.ways.fits {
-		return t.ways.miss, false
-	}
 	if rule, why, ok := standing(&t.host.Identity, t.host.Facts, &r.spec); !ok {
 		return missOf(rule, why), false
 	}
@@ -156,6 +153,9 @@ func (r *rules) verdict(t *ruleTable) (explain.Miss, bool) {
 		if why, ok := f.Pass(&t.host, &r.spec); !ok {
 			return missOf(f.Name, why), false
 		}
+	}
+	if !t.ways.fits {
+		return t.ways.miss, false
 	}
 	return explain.Miss{}, true
 }
