@@ -707,7 +707,7 @@ part_explain() {
 	ok 'Error creating server' server create --wait --flavor giant --image prepared --network private toolarge
 	ok '.*DISK_GB.*' kilonova explain toolarge
 	ok '.*No valid host was found.*DISK_GB.*' server show toolarge -f value -c fault
-	ok '' server delete --wait toolarge
+	ok '' server delete toolarge
 	as admin
 	ok '' flavor delete giant
 

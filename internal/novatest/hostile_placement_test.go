@@ -135,7 +135,9 @@ func hostileQuestionsForCandidatesAreAnsweredSoon(a *attacker) {
 		"/resource_classes":   {"x=1", "name=VCPU"},
 	} {
 		for _, q := range queries {
-			a.ask(accountsSvc, "GET", path+"?"+q, "")
+			if v := a.ask(accountsSvc, "GET", path+"?"+q, ""); strings.Contains(q, "%00") && v.status != 400 {
+				t.Errorf("%s?%s: %s", path, q, v)
+			}
 		}
 	}
 	a.unharmed(was)
@@ -173,5 +175,41 @@ func TestAMemberMayDoNothingInPlacementButSeeItsOwnUsage(t *testing.T) {
 			t.Errorf("%s %s as a member: %s", s.method, s.path, v)
 		}
 	}
+	a.unharmed(was)
+}
+
+func TestATreeWithBillionsOfCandidatesGivesTheFirstSoon(t *testing.T) {
+	a := newAttacker(t)
+	was := a.census()
+	root := a.made(accountsSvc, "/resource_providers", `{"name":"root"}`)
+	const children, groups = 16, 9 // 16⁹ ways to serve nine groups
+	for i := range children {
+		id := a.made(accountsSvc, "/resource_providers", fmt.Sprintf(`{"name":"child-%d","parent_provider_uuid":%q}`, i, root))
+		a.ask(accountsSvc, "PUT", "/resource_providers/"+id+"/inventories", `{"resource_provider_generation":0,"inventories":{"VCPU":{"total":100}}}`)
+	}
+	for _, policy := range []string{"none", "isolate"} {
+		for _, limit := range []int{1, 1000} {
+			query := fmt.Sprintf("%d&group_policy=%s", limit, policy)
+			for g := range groups {
+				query += fmt.Sprintf("&resources%d=VCPU:1&in_tree%d=%s", g+1, g+1, root)
+			}
+			v := a.ask(accountsSvc, "GET", "/allocation_candidates?limit="+query, "")
+			var doc struct {
+				Requests []json.RawMessage `json:"allocation_requests"`
+			}
+			if v.status != 200 || json.Unmarshal(v.body, &doc) != nil || len(doc.Requests) != limit {
+				t.Errorf("%s, limit %d: %d candidates, %s", policy, limit, len(doc.Requests), v)
+			}
+		}
+	}
+	// More groups than providers that may serve one each: there is no way, and it is seen.
+	query := "1&group_policy=isolate"
+	for g := range children + 1 {
+		query += fmt.Sprintf("&resources%d=VCPU:1&in_tree%d=%s", g+1, g+1, root)
+	}
+	if v := a.ask(accountsSvc, "GET", "/allocation_candidates?limit="+query, ""); v.status != 200 || !strings.Contains(string(v.body), `"allocation_requests":[]`) {
+		t.Errorf("17 groups on 16 providers: %s", v)
+	}
+	a.tidy(was)
 	a.unharmed(was)
 }

@@ -2,12 +2,10 @@ package placement
 
 import (
 	"net/http"
-	"net/url"
 	"regexp"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/api/placement/schema"
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/store"
@@ -50,28 +48,18 @@ var usagesQuery = byVersion([]V{9, 38}, func(v V) *schema.Schema {
 	return s
 })
 
-// lastOf makes of a query what a schema judges: of several values the last one.
-func lastOf(values url.Values) map[string]any {
-	out := make(map[string]any, len(values))
-	for name, all := range values {
-		out[name] = all[len(all)-1]
-	}
-	return out
-}
-
 func (a *API) totalUsages(q *Request) error {
-	values, err := url.ParseQuery(q.R.URL.RawQuery)
+	query, err := q.parameters()
 	if err != nil {
-		return nova.Errorf(nova.Invalid, "Invalid query string parameters: %v", err)
+		return err
 	}
-	query := lastOf(values)
-	text := func(name string) string { s, _ := query[name].(string); return s }
+	text := func(name string) string { s, _ := query.last(name); return s }
 	project := text("project_id")
 	if err := q.PolicyOn("placement:usages", policy.Of(project, "")); err != nil {
 		return err
 	}
-	if err := in(usagesQuery, q.V).Check(query); err != nil {
-		return nova.Errorf(nova.Invalid, "Invalid query string parameters: %v", err)
+	if err := query.check(in(usagesQuery, q.V)); err != nil {
+		return err
 	}
 	usages, err := a.room.Usages(q.R.Context(), project, text("user_id"))
 	if err != nil {
