@@ -11,8 +11,9 @@ import (
 )
 
 // servers is what the servers of each host come to, as far as a configured filter or weigher
-// looks at it. It is read whole once, and then from what changed: a server that changed late
-// in a long transaction is found by looking back some way each time.
+// looks at it. Where all servers count it is read whole once, and then from what changed: a
+// server that changed late in a long transaction is found by looking back some way each time.
+// Where only those that are worked on count, they are found by their operations.
 type servers struct {
 	of    map[string]*load  // by host
 	at    map[string]placed // by server
@@ -46,7 +47,7 @@ func newServers() servers {
 func everything(c filter.Counting) bool { return c.Instances || c.Types || c.Props }
 
 // read takes in what changed.
-func (s *servers) read(t *store.Tx, c filter.Counting, now time.Time) error {
+func (s *servers) read(t *store.Tx, c filter.Counting) error {
 	if c.Failed {
 		failed, err := t.BuildFailures().All()
 		if err != nil {
@@ -54,17 +55,28 @@ func (s *servers) read(t *store.Tx, c filter.Counting, now time.Time) error {
 		}
 		s.setFailed(failed)
 	}
-	if !c.IOOps && !everything(c) {
-		return nil
+	switch {
+	case everything(c):
+		return s.readChanged(t, c)
+	case c.IOOps:
+		return s.readUnderWay(t, c)
 	}
-	list, err := s.changed(t, c)
+	return nil
+}
+
+func (s *servers) knows(id string, gen int64) bool { return s.known[id] == gen }
+
+// readChanged takes in the servers that changed; at first, all.
+func (s *servers) readChanged(t *store.Tx, c filter.Counting) error {
+	since := s.since.Add(-lookBack)
+	if s.since.IsZero() {
+		since = time.Unix(0, 1000)
+	}
+	list, err := t.Servers().Changed(since, s.knows)
 	if err != nil {
 		return err
 	}
 	newest := s.since
-	if newest.IsZero() {
-		newest = now
-	}
 	for _, v := range list {
 		s.put(v.ID, v.Host, v, c)
 		s.known[v.ID] = v.Gen
@@ -79,17 +91,23 @@ func (s *servers) read(t *store.Tx, c filter.Counting, now time.Time) error {
 	return nil
 }
 
-// changed are the servers to look at. At first they are all that count: when those that only
-// stand there do not, they are those with an operation under way.
-func (s *servers) changed(t *store.Tx, c filter.Counting) ([]*nova.Server, error) {
-	since := s.since.Add(-lookBack)
-	if s.since.IsZero() {
-		if !everything(c) {
-			return t.Servers().UnderWay()
-		}
-		since = time.Unix(0, 1000)
+// readUnderWay takes in the servers with an operation under way: no other one is worked on.
+func (s *servers) readUnderWay(t *store.Tx, c filter.Counting) error {
+	gens, list, err := t.Servers().UnderWay(s.knows)
+	if err != nil {
+		return err
 	}
-	return t.Servers().Changed(since, func(id string, gen int64) bool { return s.known[id] == gen })
+	for _, v := range list {
+		s.put(v.ID, v.Host, v, c)
+	}
+	for id, was := range s.at {
+		if _, still := gens[id]; !still {
+			s.count(was, -1, c)
+			delete(s.at, id)
+		}
+	}
+	s.known = gens
+	return nil
 }
 
 // forget keeps the generations of those servers only that may be read again.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/saga"
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/store"
 )
@@ -114,5 +115,13 @@ func (st *stage) there(name string, w []word) {
 	if v.VM = nova.Active; opt.building {
 		v.VM, v.Task = nova.Building, nova.Spawning
 	}
-	st.update(func(t *store.Tx) error { return t.Servers().Insert(v) })
+	st.update(func(t *store.Tx) error {
+		if opt.building {
+			op := saga.Record{ID: "build " + v.ID, Saga: "server-create", Subject: v.ID, Phase: saga.Forward, State: []byte("{}")}
+			if err := t.Sagas().Insert(&op); err != nil {
+				return err
+			}
+		}
+		return t.Servers().Insert(v)
+	})
 }

@@ -174,7 +174,7 @@ func (v *view) refresh(ctx context.Context, now time.Time) error {
 		if err := v.things.Sync(t); err != nil {
 			return err
 		}
-		return v.servers.read(t, v.counting, now)
+		return v.servers.read(t, v.counting)
 	})
 	if err != nil {
 		return fmt.Errorf("scheduler: read the hosts: %w", err)

@@ -67,14 +67,26 @@ func (q Servers) Changed(since time.Time, known func(id string, gen int64) bool)
 	return out, q.fill(ids, func(s *nova.Server) { out = append(out, s) })
 }
 
-// UnderWay reads the servers with an operation under way.
-func (q Servers) UnderWay() ([]*nova.Server, error) {
-	ids, err := q.ids("SELECT DISTINCT subject FROM sagas WHERE active=1")
+// UnderWay answers the generations of all servers with an operation under way, and reads those
+// of them that the caller does not know by theirs.
+func (q Servers) UnderWay(known func(id string, gen int64) bool) (gens map[string]int64, fresh []*nova.Server, err error) {
+	gens = map[string]int64{}
+	var ids []string
+	err = q.t.Each("SELECT v.id, v.gen FROM sagas g JOIN servers v ON v.id=g.subject WHERE g.active=1", nil, func(scan func(...any) error) error {
+		var id string
+		var gen int64
+		err := scan(&id, &gen)
+		if _, twice := gens[id]; err == nil && !twice && !known(id, gen) {
+			ids = append(ids, id)
+		}
+		gens[id] = gen
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make([]*nova.Server, 0, len(ids))
-	return out, q.fill(ids, func(s *nova.Server) { out = append(out, s) })
+	fresh = make([]*nova.Server, 0, len(ids))
+	return gens, fresh, q.fill(ids, func(s *nova.Server) { fresh = append(fresh, s) })
 }
 
 // HostsOf answers on which host each of the servers is; those on none are left out.

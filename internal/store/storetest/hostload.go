@@ -55,9 +55,15 @@ func hostLoad(e *exam) {
 		list, err := t.Servers().Changed(changed.Add(-time.Second), func(x string, gen int64) bool { return x == id(21) })
 		want(e, "servers that changed", len(list), 2)
 		e.must(err)
-		list, err = t.Servers().UnderWay()
-		want(e, "servers under way", len(list), 1)
-		e.must(err)
+		for _, x := range []struct {
+			known bool
+			want  int
+		}{{false, 1}, {true, 0}} {
+			gens, list, err := t.Servers().UnderWay(func(string, int64) bool { return x.known })
+			want(e, "servers under way", len(gens), 1)
+			want(e, "those that are not known", len(list), x.want)
+			e.must(err)
+		}
 		failed, err := t.BuildFailures().All()
 		want(e, "failed builds", fmt.Sprint(failed), "map[h1:2]")
 		return err
