@@ -2,10 +2,13 @@ package scheduler_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,13 +56,38 @@ type stageSettings struct {
 
 func newStage(t testing.TB, text string) *stage {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"))
+	path := filepath.Join(t.TempDir(), "test.db")
+	empty, err := emptyStore()
+	if err == nil {
+		err = os.WriteFile(path, empty, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	return newStageOn(t, db, text)
 }
+
+// emptyStore is the file of a store without rows, made once: most of the time of a stage
+// would go into making its tables.
+var emptyStore = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "kilonova-stage-")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "empty.db")
+	db, err := sqlite.Open(path)
+	if err == nil {
+		err = store.New(db, clock.NewHand(time.Unix(1_700_000_000, 0))).Migrate(context.Background())
+		err = errors.Join(err, db.Close())
+	}
+	data, err2 := os.ReadFile(path)
+	return data, errors.Join(err, err2, os.RemoveAll(dir))
+})
 
 func newStageOn(t testing.TB, db *sqldb.DB, text string) *stage {
 	t.Helper()
