@@ -115,7 +115,8 @@ func newStageOn(t testing.TB, db *sqldb.DB, text string) *stage {
 // another is a scheduler as a process of its own would have it.
 func (st *stage) another(accounts scheduler.Placement) *scheduler.Scheduler {
 	st.t.Helper()
-	cfg, err := st.settings.Schedule.Config("nova")
+	settings := st.settings.Schedule // Config fills it in
+	cfg, err := settings.Config("nova")
 	st.must(err)
 	cfg.Store, cfg.Placement, cfg.Clock = st.store, accounts, st.clock
 	cfg.Groups = stageGroups{servergroup.New(st.store, -1)}
