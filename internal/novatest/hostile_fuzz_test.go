@@ -40,6 +40,7 @@ func (w world) computeBodies() map[string][]string {
 		"PUT /servers/{id}/metadata/{key}":              {`{"meta":{"k":"v"}}`},
 		"PUT /servers/{id}/tags":                        {`{"tags":["a","b"]}`},
 		"PUT /servers/{id}/tags/{tag}":                  {"", "null", "{}"},
+		"POST /placement/what-if":                       {`{"scenarios":[{"name":"x","lose":{"hosts":["fake-1"],"aggregate":"a"},"drain":{"hosts":["fake-1"]},"create":[],"add_hosts":[],"change_flavors":[]}],"lose_each":"rack"}`, `{"scenarios":[{"drain":{"hosts":["fake-1"]}}]}`},
 		"PUT /flavors/{id}":                             {`{"flavor":{"description":"d"}}`},
 		"POST /flavors/{id}/action":                     {`{"addTenantAccess":{"tenant":"x"}}`, `{"removeTenantAccess":{"tenant":"x"}}`},
 		"POST /flavors/{flavor_id}/os-extra_specs":      {`{"extra_specs":{"hw:cpu_policy":"shared","a":"b"}}`},

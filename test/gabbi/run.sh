@@ -17,6 +17,6 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 status=0
 go run -buildvcs=false ./internal/store/dbtest/dbserver \
-	go test -buildvcs=false -count=1 -timeout 60m -v ./test/gabbi | tee "$out" || status=$?
+	go test -buildvcs=false -count=1 -parallel 8 -timeout 60m -v ./test/gabbi | tee "$out" || status=$?
 grep -E '^[0-9]+ passed, [0-9]+ failed$' "$out" | tail -1 || true
 exit "$status"

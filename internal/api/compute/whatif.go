@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/identity"
@@ -69,7 +70,7 @@ func decodeQuestion(body []byte) (*scheduler.Question, error) {
 		if errors.As(err, &wrong) {
 			return nil, nova.Errorf(nova.Invalid, "Invalid input for field/attribute %s. It may not be a %s.", wrong.Field, wrong.Value)
 		}
-		return nil, nova.Errorf(nova.Invalid, "Invalid input: %s.", err.Error())
+		return nil, nova.Errorf(nova.Invalid, "Invalid input: %s.", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if question == nil {
 		return nil, nova.Errorf(nova.Invalid, "Invalid input: null is no question.")
