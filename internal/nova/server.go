@@ -158,6 +158,7 @@ type VIF struct {
 	// Type and Details are the binding: "bridge" with Details["bridge_name"], "ovs", …
 	// "unbound" before Bind.
 	Type       string            `json:"type,omitempty"`
+	VNIC       string            `json:"vnic,omitempty"` // the port's vnic type; empty: normal
 	Details    map[string]string `json:"details,omitempty"`
 	DeviceName string            `json:"device,omitempty"` // the tap: "tap" and 11 characters of PortID
 	Status     string            `json:"status,omitempty"` // the port's: ACTIVE when the network side has wired it, BUILD, DOWN

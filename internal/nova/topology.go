@@ -97,7 +97,11 @@ type VGPUPool struct {
 type Assignment struct {
 	Cells []GuestCell `json:"cells,omitempty"`
 	// Emulator is hw:emulator_threads_policy.
-	Emulator string           `json:"emulator,omitempty"`
+	Emulator string `json:"emulator,omitempty"`
+	// Realtime are the guest's processors that run before all else, Locked says that its
+	// memory is never swapped out.
+	Realtime CPUs             `json:"realtime,omitempty"`
+	Locked   bool             `json:"locked,omitempty"`
 	Devices  []AssignedDevice `json:"devices,omitempty"`
 }
 
@@ -111,7 +115,7 @@ type GuestCell struct {
 	// Reserved are the host's processors kept for the emulator, Taken all that nobody else
 	// may have: the pinned ones, these, and idle siblings under the policy isolate.
 	Reserved  CPUs   `json:"reserved,omitempty"`
-	Floats    CPUs   `json:"floats,omitempty"` // the host's, that the guest's other processors float over
+	Floats    CPUs   `json:"floats,omitempty"` // the host's, that the guest's other processors float over, and a shared emulator
 	Taken     CPUs   `json:"taken,omitempty"`
 	MemoryMiB int64  `json:"memory"`
 	PageKiB   int64  `json:"page,omitempty"` // 0: nothing was asked, the smallest

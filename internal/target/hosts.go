@@ -131,6 +131,7 @@ func libvirtHost(c *Cloud) (map[string]virt.Driver, error) {
 	d, err := libvirt.New(c.ctx, libvirt.Config{
 		URI: c.opt.LibvirtURI, StateDir: filepath.Join(c.state.dir, "instances"), Hostname: hostname(), HostIP: c.opt.Listen,
 		Images: c.glance, Clock: c.opt.Clock, Log: c.opt.Log,
+		PCI: len(c.opt.Settings.Own.Devices) > 0, Mediated: c.opt.Settings.Own.classes(),
 	})
 	if err != nil {
 		return nil, err

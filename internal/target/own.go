@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -50,6 +51,14 @@ func (s *OwnSettings) mediated(all []nova.VGPUPool) []nova.VGPUPool {
 			v.Total = min(v.Total, *m.Most)
 		}
 		out = append(out, v)
+	}
+	return out
+}
+
+// classes are the resource classes of the types that guests may have.
+func (s *OwnSettings) classes() (out []string) {
+	for _, kind := range s.Types {
+		out = append(out, cmp.Or(s.Mdevs[kind].Class, "VGPU"))
 	}
 	return out
 }

@@ -150,6 +150,9 @@ func (a around) vif(p port, place int) network.VIF {
 	for k, x := range p.VIFDetails {
 		v.Details[k] = fmt.Sprint(x)
 	}
+	if p.VNICType != "normal" {
+		v.VNIC = p.VNICType
+	}
 	if v.Type == "" {
 		v.Type = "unbound"
 	}

@@ -26,6 +26,7 @@ type port struct {
 	Revision    int                        `json:"revision_number"`
 	Host        string                     `json:"binding:host_id"`
 	Profile     map[string]json.RawMessage `json:"binding:profile"`
+	VNICType    string                     `json:"binding:vnic_type"`
 	VIFType     string                     `json:"binding:vif_type"`
 	VIFDetails  map[string]any             `json:"binding:vif_details"`
 }

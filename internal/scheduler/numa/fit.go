@@ -242,14 +242,14 @@ func (s *search) refusal() *Refusal {
 
 // assignment writes down what was found.
 func (s *search) assignment(chosen []int) *nova.Assignment {
-	out := &nova.Assignment{Emulator: s.a.Emulator}
+	out := &nova.Assignment{Emulator: s.a.Emulator, Realtime: s.a.Realtime, Locked: s.a.Locked}
 	for g, at := range chosen {
 		c, f := &s.a.Cells[g], s.fits[g][at]
 		cell := nova.GuestCell{
 			ID: g, Host: s.h.Cells[at].ID, CPUs: c.CPUs, Pins: f.pins, Reserved: f.reserved, Taken: f.taken,
 			MemoryMiB: c.MemoryMiB, Policy: s.a.Policy, Threads: s.a.Threads,
 		}
-		if c.CPUs.Len() > c.Pinned.Len() {
+		if c.CPUs.Len() > c.Pinned.Len() || s.a.Emulator == ShareEmulator {
 			cell.Floats = s.h.Cells[at].Shared
 		}
 		if s.a.PageKiB != 0 {

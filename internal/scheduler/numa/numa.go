@@ -29,6 +29,10 @@ const (
 	Require = "require"
 )
 
+// ShareEmulator is the emulator's policy that has it run where other guests float; the other
+// one is Isolate.
+const ShareEmulator = "share"
+
 // The sizes of pages that are no number.
 const (
 	SmallPages int64 = -1 - iota

@@ -57,7 +57,7 @@ func (s source) threads(a *Ask) error {
 
 func (s source) emulator(a *Ask) error {
 	a.Emulator = s.flavor.ExtraSpecs["hw:emulator_threads_policy"]
-	choices := []string{"share", Isolate}
+	choices := []string{ShareEmulator, Isolate}
 	if a.Emulator != "" && !slices.Contains(choices, a.Emulator) {
 		return nova.Errorf(nova.Invalid, "CPU emulator threads option requested is invalid, given: '%s', available: '%s'.", a.Emulator, tuple(choices))
 	}

@@ -31,6 +31,9 @@ func makeInterfaces(m machine, d *doc) error {
 		return err
 	}
 	for _, v := range m.VIFs {
+		if v.Type == wholeCard && m.function(v.PortID) != nil {
+			continue // a device like those of the flavor
+		}
 		i := libvirtxml.DomainInterface{
 			MAC:    &libvirtxml.DomainInterfaceMAC{Address: v.MAC},
 			Target: &libvirtxml.DomainInterfaceTarget{Dev: v.DeviceName},
@@ -43,7 +46,7 @@ func makeInterfaces(m machine, d *doc) error {
 		if !ok {
 			return nova.Errorf(nova.Invalid, "port %s: a binding of type %q cannot be plugged here", v.PortID, v.Type)
 		}
-		if err := plug(v, &i); err != nil {
+		if err := plug(m, v, &i); err != nil {
 			return err
 		}
 		d.Devices.Interfaces = append(d.Devices.Interfaces, i)
@@ -52,8 +55,8 @@ func makeInterfaces(m machine, d *doc) error {
 }
 
 // plugs say how each type of binding is plugged.
-var plugs = map[string]func(network.VIF, *libvirtxml.DomainInterface) error{
-	"bridge": func(v network.VIF, i *libvirtxml.DomainInterface) error {
+var plugs = map[string]func(machine, network.VIF, *libvirtxml.DomainInterface) error{
+	"bridge": func(_ machine, v network.VIF, i *libvirtxml.DomainInterface) error {
 		name := bridgeOf(v)
 		if name == "" {
 			return nova.Errorf(nova.Invalid, "port %s: its binding names no bridge", v.PortID)
@@ -61,7 +64,10 @@ var plugs = map[string]func(network.VIF, *libvirtxml.DomainInterface) error{
 		i.Source = bridgeSource(name)
 		return nil
 	},
-	"ovs": func(v network.VIF, i *libvirtxml.DomainInterface) error {
+	"ovs": func(m machine, v network.VIF, i *libvirtxml.DomainInterface) error {
+		if v.VNIC == "direct" { // the switch is in the card
+			return plugFunction(m, v, i)
+		}
 		if v.Details["ovs_hybrid_plug"] == "true" {
 			return nova.Errorf(nova.Invalid, "port %s: Open vSwitch's hybrid plug is not supported; use the openvswitch firewall", v.PortID)
 		}
@@ -70,11 +76,12 @@ var plugs = map[string]func(network.VIF, *libvirtxml.DomainInterface) error{
 			OpenVSwitch: &libvirtxml.DomainInterfaceVirtualPortParamsOpenVSwitch{InterfaceID: v.PortID}}}
 		return nil
 	},
+	"hw_veb":         plugFunction,
 	"unbound":        unplugged,
 	"binding_failed": unplugged,
 }
 
-func unplugged(v network.VIF, _ *libvirtxml.DomainInterface) error {
+func unplugged(_ machine, v network.VIF, _ *libvirtxml.DomainInterface) error {
 	return nova.Errorf(nova.Invalid, "port %s is not bound to this host (%s)", v.PortID, v.Type)
 }
 

@@ -36,6 +36,7 @@ type settings struct {
 	pointer     string
 	dir         string // where the guests' own folders are
 	serial      string // "unique", "none"
+	pciDir      string // where the kernel tells of PCI devices
 }
 
 // doc is the document while it is made.

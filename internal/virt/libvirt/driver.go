@@ -78,6 +78,11 @@ type Config struct {
 	// SoftReboot is how long a guest may take to switch itself off for a soft reboot when
 	// the wish does not say (wait_soft_reboot_seconds); 0 is two minutes.
 	SoftReboot time.Duration
+	// PCI says that guests may have PCI devices, so that the host tells of its own.
+	PCI bool
+	// Mediated are the resource classes of mediated devices that guests may have; empty: the
+	// host does not tell which its cards can make.
+	Mediated []string
 	// Connections is the most that are opened to the daemon; 0 is four.
 	Connections int
 }
@@ -115,7 +120,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 		virtType: cfg.VirtType, arch: arch(), cpuMode: cfg.CPUMode, cpuModels: cfg.CPUModels, cpuFlags: cfg.CPUFlags,
 		machineType: cfg.MachineType, cache: cfg.DiskCache, discard: cfg.DiskDiscard, rngPath: cfg.RNGPath,
 		statsPeriod: cfg.StatsPeriod, vncListen: cfg.VNCListen, pointer: cfg.Pointer, dir: cfg.StateDir,
-		serial: cfg.Serial, tbCacheMiB: cfg.TBCacheMiB,
+		serial: cfg.Serial, tbCacheMiB: cfg.TBCacheMiB, pciDir: "/sys/bus/pci/devices",
 	}}
 	d.pool = newPool(dial, cfg.URI, cfg.Connections, cfg.Clock)
 	d.hub = newHub(d.pool)
@@ -226,7 +231,10 @@ func (d *Driver) machine(w virt.Domain) (machine, error) {
 	if w.ImageID != "" && !formats[w.ImageFormat] {
 		return m, nova.Errorf(nova.Invalid, "guest %s: images of format %q cannot be booted here", w.ID, w.ImageFormat)
 	}
-	var err error
+	err := d.refuseMediated(w)
+	if err != nil {
+		return m, err
+	}
 	if m.disks, err = plug(m, d.cfg.ImagesType); err != nil {
 		return m, err
 	}

@@ -57,6 +57,29 @@ var variants = map[string]func(*virt.Domain, *settings){
 			Devices: []nova.AssignedDevice{{PCIDevice: nova.PCIDevice{Address: "0000:81:02.1"}, Alias: "nic"}},
 		}
 	},
+	"real-time": func(d *virt.Domain, _ *settings) {
+		d.Assignment = &nova.Assignment{Realtime: nova.CPUsOf(1), Cells: []nova.GuestCell{
+			{CPUs: nova.CPURange(0, 1), Pins: map[int]int{0: 4, 1: 5}, MemoryMiB: d.MemoryMiB, Policy: "dedicated"}}}
+	},
+	"locked": func(d *virt.Domain, _ *settings) {
+		d.Assignment = &nova.Assignment{Emulator: "share", Locked: true, Cells: []nova.GuestCell{
+			{CPUs: nova.CPURange(0, 1), Pins: map[int]int{0: 4, 1: 5}, Floats: nova.CPURange(0, 1), MemoryMiB: d.MemoryMiB, PageKiB: 1 << 20, Policy: "dedicated"}}}
+	},
+	"sriov": func(d *virt.Domain, _ *settings) {
+		bridge := d.VIFs[0]
+		d.VIFs, d.Assignment = nil, &nova.Assignment{}
+		for i, x := range []struct{ vif, vnic, address string }{
+			{"hw_veb", "direct", "0000:81:02.1"}, {"hw_veb", "macvtap", "0000:81:02.2"}, {"hostdev_physical", "direct-physical", "0000:82:00.0"}, {"ovs", "direct", "0000:83:02.1"},
+		} {
+			v := bridge
+			v.PortID, v.Type, v.VNIC, v.Details = "port-"+string(rune('a'+i)), x.vif, x.vnic, map[string]string{}
+			if x.vif == "hw_veb" {
+				v.Details["vlan"] = "101"
+			}
+			d.VIFs = append(d.VIFs, v)
+			d.Assignment.Devices = append(d.Assignment.Devices, nova.AssignedDevice{PCIDevice: nova.PCIDevice{Address: x.address}, PortID: v.PortID})
+		}
+	},
 	"uefi": func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_firmware_type"] = "uefi" },
 	"secure-boot": func(d *virt.Domain, _ *settings) {
 		maps.Copy(d.ImageMeta, map[string]string{"hw_firmware_type": "uefi", "os_secure_boot": "required"})
@@ -86,9 +109,21 @@ var variants = map[string]func(*virt.Domain, *settings){
 	"rebooted": func(d *virt.Domain, h *settings) { d.Boots, h.vncListen, h.serial, h.tbCacheMiB = 7, "", "none", 64 },
 }
 
+// kernelTells makes a folder like the kernel's of PCI devices, with a function that has an
+// interface.
+func kernelTells(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "0000:81:02.2", "net", "ens1v2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func vary(t *testing.T, change func(*virt.Domain, *settings)) (string, error) {
 	t.Helper()
 	wish, host := plain(), plainHost()
+	host.pciDir = kernelTells(t)
 	change(&wish, &host)
 	d := &Driver{cfg: Config{ImagesType: "qcow2"}, host: host}
 	m, err := d.machine(wish)
@@ -127,9 +162,17 @@ func TestDocumentsAreAsKept(t *testing.T) {
 
 func TestWhatCannotBeWrittenDownIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*virt.Domain, *settings){
-		"an unbound port":       func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "unbound" },
-		"a failed binding":      func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "binding_failed" },
-		"an unknown binding":    func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "hw_veb" },
+		"an unbound port":      func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "unbound" },
+		"a failed binding":     func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "binding_failed" },
+		"an unknown binding":   func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "pigeon" },
+		"a function of nobody": func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = "hw_veb" },
+		"a card of nobody":     func(d *virt.Domain, _ *settings) { d.VIFs[0].Type = wholeCard },
+		"a VLAN that is none":  func(d *virt.Domain, _ *settings) { functioned(d, "x", "0000:81:02.1") },
+		"a false address":      func(d *virt.Domain, _ *settings) { functioned(d, "1", "0000:81") },
+		"a function without interface": func(d *virt.Domain, _ *settings) {
+			functioned(d, "1", "0000:81:02.1")
+			d.VIFs[0].VNIC = "macvtap"
+		},
 		"a binding of nothing":  func(d *virt.Domain, _ *settings) { d.VIFs[0].Details, d.VIFs[0].NetworkID = nil, "" },
 		"an unknown VIF model":  func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_vif_model"] = "carrier-pigeon" },
 		"an unknown video":      func(d *virt.Domain, _ *settings) { d.ImageMeta["hw_video_model"] = "teletype" },
@@ -144,6 +187,22 @@ func TestWhatCannotBeWrittenDownIsRefused(t *testing.T) {
 	} {
 		if _, err := vary(t, change); nova.KindOf(err) != nova.Invalid {
 			t.Errorf("%s: %v, want invalid", name, err)
+		}
+	}
+}
+
+func functioned(d *virt.Domain, vlan, address string) {
+	d.VIFs[0].Type, d.VIFs[0].Details = "hw_veb", map[string]string{"vlan": vlan}
+	d.Assignment = &nova.Assignment{Devices: []nova.AssignedDevice{{PCIDevice: nova.PCIDevice{Address: address}, PortID: d.VIFs[0].PortID}}}
+}
+
+func TestAGuestWithAMediatedDeviceIsRefused(t *testing.T) {
+	d := &Driver{cfg: Config{ImagesType: "qcow2", Mediated: []string{"VGPU"}}, host: plainHost()}
+	w := plain()
+	for key, refused := range map[string]bool{"resources:VGPU": true, "resources1:VGPU": true, "resources:CUSTOM_X": false, "trait:VGPU": false} {
+		w.ExtraSpecs = map[string]string{key: "1"}
+		if _, err := d.machine(w); (nova.KindOf(err) == nova.NotImplemented) != refused {
+			t.Errorf("%s: %v", key, err)
 		}
 	}
 }

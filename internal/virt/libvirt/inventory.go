@@ -53,6 +53,9 @@ func (d *Driver) Inventory(ctx context.Context) (virt.Inventory, error) {
 	if i.MemoryUsed, err = memoryUsed(); err != nil {
 		return virt.Inventory{}, fmt.Errorf("inventory: %w", err)
 	}
+	if err := d.nodeDevices(ctx, &i); err != nil {
+		return virt.Inventory{}, fmt.Errorf("inventory: %w", err)
+	}
 	if err := d.disk(&i); err != nil {
 		return virt.Inventory{}, fmt.Errorf("inventory: %w", err)
 	}
