@@ -126,8 +126,20 @@ func aggregateNames(g *Group) []string {
 	return append(out, not(g.NotMemberOf)...)
 }
 
-func rootNames(ask *Ask) []string {
-	return append(slices.Clone(ask.RootRequired), not(ask.RootForbidden)...)
+// rootNames are the traits of an Ask's root that a shape's root has not, and those that it
+// must not have and has.
+func rootNames(shape *Shape, ask *Ask) (out []string) {
+	for _, t := range ask.RootRequired {
+		if !shape.HasTrait(0, t) {
+			out = append(out, t)
+		}
+	}
+	for _, t := range ask.RootForbidden {
+		if shape.HasTrait(0, t) {
+			out = append(out, "!"+t)
+		}
+	}
+	return out
 }
 
 func treeNames(ask *Ask) []string {

@@ -113,7 +113,7 @@ func (s *search) newPlan(shape *Shape) *plan {
 		return p
 	}
 	if !rootDoes(shape, s.ask) {
-		p.lack = Lack{Want: WantRoot, Names: rootNames(s.ask)}
+		p.lack = Lack{Want: WantRoot, Names: rootNames(shape, s.ask)}
 		return p
 	}
 	near := s.near(shape)

@@ -435,7 +435,7 @@ func (d *decision) singles(c *placement.Class, hosts []*known) {
 			continue
 		}
 		d.hosts++
-		rule, why := lackOf(d.ix.Why(c, d.asks[0]))
+		rule, why := d.lackOf(c)
 		d.note(rule, why, 1, c, h)
 	}
 }

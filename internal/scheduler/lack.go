@@ -16,8 +16,24 @@ var wants = map[placement.Want]string{
 	placement.WantRoot: "root traits", placement.WantTogether: "resources together",
 }
 
+// lackOf is what a class lacks for the question, as a refusal. Zones are aggregates in
+// Placement; people know them by their names.
+func (d *decision) lackOf(c *placement.Class) (rule string, why filter.Why) {
+	l := d.ix.Why(c, d.asks[0])
+	if lb, ok := c.Label.(label); ok && l.Want == placement.WantAggregate && d.spec.Zone != "" && lb.facts.Zone != d.spec.Zone {
+		return "AvailabilityZoneFilter", filter.Why{Text: "in zone {a}, asked for {b}", A: lb.facts.Zone, B: d.spec.Zone}
+	}
+	return lackOf(l)
+}
+
+// disabledMark is what Placement knows of a disabled host: that it has the trait.
+const disabledMark = "!COMPUTE_STATUS_DISABLED"
+
 // lackOf is a lack as a refusal.
 func lackOf(l placement.Lack) (rule string, why filter.Why) {
+	if l.Want == placement.WantRoot && len(l.Names) == 1 && l.Names[0] == disabledMark {
+		return "ComputeFilter", filter.Why{Text: "disabled"}
+	}
 	if l.Want != placement.WantResource {
 		return wants[l.Want], filter.Why{Text: l.String()}
 	}
@@ -138,7 +154,7 @@ const manyWhys = 1000
 
 func (d *decision) lacksOther(c *placement.Class, n int) {
 	if d.whys++; d.whys <= manyWhys || d.lastRule == "" {
-		d.lastRule, d.lastWhy = lackOf(d.ix.Why(c, d.asks[0]))
+		d.lastRule, d.lastWhy = d.lackOf(c)
 	}
 	d.note(d.lastRule, d.lastWhy, n, c, nil)
 }
