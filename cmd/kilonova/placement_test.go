@@ -83,7 +83,7 @@ func TestManagePlacementExitsAsNovaDoes(t *testing.T) {
 		{"heal: written again", []func(*store.Tx) error{hold(own)}, "heal_allocations --force --instance " + guestID, 0, "written again"},
 		{"heal: as many as were asked for", nil, "heal_allocations --max-count 1", 1, "Max count reached. Processed 1 instances."},
 		{"heal: its node is gone", []func(*store.Tx) error{change(func(s *nova.Server) { s.Node = "m" })}, "heal_allocations", 2, "its compute node could not be found"},
-		{"heal: it does not fit", []func(*store.Tx) error{change(func(s *nova.Server) { s.Flavor.VCPUs = 9 })}, "heal_allocations", 3, "Placement refuses its allocations"},
+		{"heal: it does not fit", []func(*store.Tx) error{change(func(s *nova.Server) { s.Flavor.VCPUs = 9 })}, "heal_allocations", 3, "its allocations are refused by Placement"},
 		{"heal: nothing lacks", []func(*store.Tx) error{hold(own)}, "heal_allocations --verbose", 4, "has its allocations"},
 		{"heal: it is on no host", []func(*store.Tx) error{change(func(s *nova.Server) { s.Host = "" })}, "heal_allocations --verbose", 4, "is not on a host"},
 		{"heal: something is done to it", []func(*store.Tx) error{change(func(s *nova.Server) { s.Task = nova.Deleting })}, "heal_allocations --verbose", 4, "task state transition: deleting"},

@@ -35,7 +35,7 @@ type Heal struct {
 // What stops a healing.
 var (
 	ErrNoNode   = errors.New("its compute node could not be found")
-	ErrRefused  = errors.New("Placement refuses its allocations")
+	ErrRefused  = errors.New("its allocations are refused by Placement")
 	ErrGranular = errors.New("it holds resources of providers below its host")
 )
 
