@@ -116,5 +116,6 @@ func TestGuestsThatLieAboutWhoTheyAreLearnNothing(t *testing.T) {
 	}
 	vm.Delete().AwaitGone()
 	delete(was["/v2.1/servers"], vm.ID)
+	delete(was["/allocations"], vm.ID)
 	a.unharmed(was)
 }

@@ -54,6 +54,7 @@ func (c scribed) Prepare(text string) (driver.Stmt, error) {
 // whole are the statements that read a whole table, with the reason.
 var whole = map[string]string{
 	"consumer_id FROM assignments":            "who has anything; its index holds all that is asked",
+	"doc FROM assignments ORDER BY":           "the check of the whole",
 	"FROM flavors ORDER BY id":                "there are few flavors, and every list reads all",
 	"FROM aggregates ORDER BY num":            "there are few aggregates, and every change looks at all",
 	"FROM server_groups ORDER BY num LIMIT":   "a page of all groups, in the order of its index",

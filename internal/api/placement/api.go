@@ -21,6 +21,7 @@
 package placement
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -123,5 +124,13 @@ func (a *API) handle(q *Request) error {
 			return err
 		}
 	}
-	return rt.Handler(q)
+	if err := rt.Handler(q); err != nil || q.R.Method == http.MethodGet {
+		return err
+	}
+	// The next decision of this process honours what was just written; that of others, and of
+	// this one should this fail, does when they look next.
+	if err := a.room.Follow(context.WithoutCancel(q.R.Context())); err != nil {
+		a.cfg.Log.Warn("follow a change of providers", "error", err)
+	}
+	return nil
 }
