@@ -17,8 +17,7 @@ func IsStandardClass(name string) bool { return slices.Contains(standardClasses,
 // holdClasses keeps custom classes from being deleted until the commit, and answers those
 // that nobody knows.
 func holdClasses(q store.Placement, names []string) (missing []string, err error) {
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	return q.Classes().Use(slices.DeleteFunc(names, IsStandardClass))
+	return q.Classes().Use(slices.DeleteFunc(slices.Clone(names), IsStandardClass))
 }
 
 // ResourceClasses lists the standard classes and then the custom ones by name. Those with a
@@ -44,15 +43,7 @@ func (p *Placement) ResourceClass(ctx context.Context, name string) (out store.N
 	if IsStandardClass(name) {
 		return store.Named{Name: name}, nil
 	}
-	found := false
-	err = p.store.View(ctx, func(t *store.Tx) error {
-		out, found, err = t.Placement().Classes().Get(name)
-		return err
-	})
-	if err == nil && !found {
-		err = noClass(name)
-	}
-	return out, err
+	return p.named(ctx, name, store.Placement.Classes, noClass)
 }
 
 // CreateResourceClass makes a custom class.

@@ -20,8 +20,7 @@ func IsStandardTrait(name string) bool {
 // holdTraits keeps custom traits from being deleted until the commit, and answers those that
 // nobody knows.
 func holdTraits(q store.Placement, names []string) (missing []string, err error) {
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	return q.Traits().Use(slices.DeleteFunc(names, IsStandardTrait))
+	return q.Traits().Use(slices.DeleteFunc(slices.Clone(names), IsStandardTrait))
 }
 
 func joined(names []string) string { return strings.Join(names, ", ") }
@@ -61,13 +60,20 @@ func (p *Placement) Trait(ctx context.Context, name string) (out store.Named, er
 	if IsStandardTrait(name) {
 		return store.Named{Name: name}, nil
 	}
+	return p.named(ctx, name, store.Placement.Traits, noTrait)
+}
+
+func noTrait(name string) error { return nova.Errorf(nova.NotFound, "No such trait(s): %s.", name) }
+
+// named finds a custom trait or class.
+func (p *Placement) named(ctx context.Context, name string, of func(store.Placement) store.Names, none func(string) error) (out store.Named, err error) {
 	found := false
 	err = p.store.View(ctx, func(t *store.Tx) error {
-		out, found, err = t.Placement().Traits().Get(name)
+		out, found, err = of(t.Placement()).Get(name)
 		return err
 	})
 	if err == nil && !found {
-		err = nova.Errorf(nova.NotFound, "No such trait(s): %s.", name)
+		err = none(name)
 	}
 	return out, err
 }
@@ -105,7 +111,7 @@ func (p *Placement) DeleteTrait(ctx context.Context, name string) error {
 			return err
 		}
 		if !found {
-			return nova.Errorf(nova.NotFound, "No such trait(s): %s.", name)
+			return noTrait(name)
 		}
 		used, err := t.Placement().TraitsInUse()
 		if err == nil && used[name] {

@@ -69,16 +69,17 @@ func (n Names) Delete(name string) (found bool, err error) {
 // Use holds names until the commit, so that nobody deletes them meanwhile, and answers which
 // there are not. Call it before other rows are written.
 func (n Names) Use(names []string) (missing []string, err error) {
-	for _, name := range names {
-		hit, err := n.t.Exec("UPDATE "+n.table+" SET updated_at=updated_at WHERE name=?", name)
-		if err != nil {
-			return nil, err
-		}
-		if hit == 0 {
-			missing = append(missing, name)
-		}
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	var held int64
+	err = inLists(names, func(marks string, args []any) error {
+		hit, err := n.t.Exec("UPDATE "+n.table+" SET updated_at=updated_at WHERE name IN ("+marks+")", args...)
+		held += hit
+		return err
+	})
+	if err != nil || held == int64(len(names)) {
+		return nil, err
 	}
-	return missing, nil
+	return n.Lacking(names)
 }
 
 // Lacking answers which of the names there are not.
