@@ -451,6 +451,7 @@ func (s *Scheduler) placeOf(provider string) (at Choice, ok bool) {
 func (s *Scheduler) Release(ctx context.Context, serverID string) error {
 	err := s.cfg.Placement.Release(ctx, serverID)
 	if err == nil {
+		s.view.released(serverID)
 		s.view.freed(serverID)
 	}
 	return err

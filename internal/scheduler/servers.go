@@ -100,10 +100,9 @@ func (s *servers) readUnderWay(t *store.Tx, c filter.Counting) error {
 	for _, v := range list {
 		s.put(v.ID, v.Host, v, c)
 	}
-	for id, was := range s.at {
+	for id := range s.at {
 		if _, still := gens[id]; !still {
-			s.count(was, -1, c)
-			delete(s.at, id)
+			s.drop(id, c)
 		}
 	}
 	s.known = gens
@@ -147,6 +146,17 @@ func (s *servers) put(id, host string, v *nova.Server, c filter.Counting) bool {
 		s.at[id] = now
 	}
 	return had || counts
+}
+
+// drop counts a server no longer, and answers where it was counted.
+func (s *servers) drop(id string, c filter.Counting) (host string, had bool) {
+	was, had := s.at[id]
+	if had {
+		s.count(was, -1, c)
+		delete(s.at, id)
+		delete(s.known, id)
+	}
+	return was.host, had
 }
 
 func (s *servers) count(p placed, sign int, c filter.Counting) {

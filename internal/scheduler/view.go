@@ -467,6 +467,21 @@ func (v *view) drain() (changed []*known) {
 	return changed
 }
 
+// released counts a server no longer that this process has just taken from its host, before
+// that is read. While somebody reads it is left to him.
+func (v *view) released(server string) {
+	if !v.reading.TryLock() {
+		return
+	}
+	defer v.reading.Unlock()
+	v.drain()
+	if host, had := v.servers.drop(server, v.counting); had {
+		for _, k := range v.Named(host) {
+			v.tell(k)
+		}
+	}
+}
+
 // took counts what this process has just given out of a host, before it is read.
 func (v *view) took(root, server string, a *nova.Assignment) {
 	v.reading.Lock()

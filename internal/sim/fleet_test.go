@@ -90,3 +90,25 @@ func TestZonesAndHintsAreKept(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+func TestAServerThatEndedIsCountedNoMore(t *testing.T) {
+	var s target.Settings
+	if _, err := conf.Parse(&s, "nova.conf", "[filter_scheduler]\nenabled_filters = ComputeFilter,NumInstancesFilter\nmax_instances_per_host = 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	fleet, err := sim.NewScheduled(t.Context(), sim.Config{Hosts: []sim.Hosts{{Count: 1, VCPUs: 8, RAM: 8192, Disk: 100}},
+		Scheduler: s.Schedule, Offer: s.Offer, Clock: clock.NewHand(time.Unix(1_700_000_000, 0))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fleet.Close() //nolint:errcheck // the test is over
+	_, all := play(t, fleet, sim.NewRecorded(strings.NewReader(`
+{"at": 0, "create": "a", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
+{"at": 1, "create": "b", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
+{"at": 2, "delete": "a"}
+{"at": 3, "create": "c", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
+`)), nil)
+	if all[0].Host == "" || all[1].Host != "" || all[2].Host == "" {
+		t.Errorf("%+v", all)
+	}
+}
