@@ -75,7 +75,7 @@ func (c *Config) limits() server.Limits {
 // API is the service.
 type API struct {
 	cfg    Config
-	routes *router
+	routes *httpd.Router[versioned]
 	rules  map[string]policy.Handle
 	show   []showRule
 
@@ -112,7 +112,7 @@ func New(cfg Config) (*API, error) {
 		}
 	}
 	var err error
-	a.routes, err = a.build()
+	a.routes, err = router(a.Routes())
 	return a, err
 }
 
@@ -168,7 +168,7 @@ func (a *API) handle(q *Request, path string) error {
 	}
 	q.Who = who
 	segments := strings.Split(path, "/")
-	if a.routes.project(segments[0]) {
+	if a.project(segments[0]) {
 		if segments[0] != who.ProjectID {
 			return nova.Errorf(nova.Invalid, "Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'",
 				segments[0], who.ProjectID)
@@ -176,14 +176,9 @@ func (a *API) handle(q *Request, path string) error {
 		q.prefix = "/" + segments[0]
 		segments = segments[1:]
 	}
-	rt, vars := a.routes.find(q.R.Method, segments)
-	if rt == nil {
-		return errNoRoute
-	}
-	q.vars = vars
-	h := rt.at(q.V)
-	if h == nil {
-		return errNoRoute
+	h, err := q.route(segments)
+	if err != nil {
+		return err
 	}
 	return h(q)
 }

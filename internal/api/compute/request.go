@@ -26,19 +26,12 @@ type Request struct {
 
 	legacy bool   // below /v2
 	prefix string // "/{project_id}" when the path has one
-	vars   []variable
+	vars   httpd.Vars
 	body   []byte
 }
 
 // Var is what stands in the path for {name}.
-func (q *Request) Var(name string) string {
-	for _, v := range q.vars {
-		if v.name == name {
-			return v.value
-		}
-	}
-	return ""
-}
+func (q *Request) Var(name string) string { return q.vars.Get(name) }
 
 // By is the caller, for the rooms.
 func (q *Request) By() server.By {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"github.com/kilonova/kilonova/internal/api/microversion"
+	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/nova"
 )
 
@@ -32,101 +32,46 @@ type Action struct {
 // errNoRoute is the 404 of a path, a method or an action that the version does not have.
 var errNoRoute = &nova.Error{Kind: nova.NotFound, Msg: "The resource could not be found."}
 
-// router finds routes by their segments: a tree whose branches are literal or one name.
-type router struct{ root node }
-
-type node struct {
-	literal map[string]*node
-	any     *node
-	name    string // of any
-	methods map[string]*endpoint
-}
-
-// endpoint holds the handlers of one method and path, by version.
-type endpoint struct{ routes []ranged }
-
-type ranged struct {
+// versioned is a line of the router: which versions of a method and path the handler is for.
+type versioned struct {
 	versions microversion.Range
 	handler  Handler
 }
 
-func (e *endpoint) at(v microversion.V) Handler {
-	for _, r := range e.routes {
-		if r.versions.Contains(v) {
-			return r.handler
-		}
-	}
-	return nil
-}
-
-func newRouter(routes []Route) (*router, error) {
-	rt := &router{}
+// router builds the router of the table.
+func router(routes []Route) (*httpd.Router[versioned], error) {
+	rt := &httpd.Router[versioned]{}
 	var errs []error
 	for _, r := range routes {
-		rng, err := microversion.ParseRange(r.Versions)
+		versions, err := microversion.ParseRange(r.Versions)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s %s: %w", r.Method, r.Path, err))
 			continue
 		}
-		n := &rt.root
-		for _, seg := range strings.Split(strings.Trim(r.Path, "/"), "/") {
-			n = n.child(seg)
-		}
-		if n.methods == nil {
-			n.methods = map[string]*endpoint{}
-		}
-		e := n.methods[r.Method]
-		if e == nil {
-			e = &endpoint{}
-			n.methods[r.Method] = e
-		}
-		e.routes = append(e.routes, ranged{rng, r.Handler})
+		rt.Add(r.Method, r.Path, versioned{versions, r.Handler})
 	}
 	return rt, errors.Join(errs...)
 }
 
-func (n *node) child(seg string) *node {
-	if strings.HasPrefix(seg, "{") {
-		if n.any == nil {
-			n.any, n.name = &node{}, strings.Trim(seg, "{}")
+// route finds the handler of the request, and sets what its path names.
+func (q *Request) route(segments []string) (Handler, error) {
+	place, vars := q.API.routes.Find(segments)
+	if place == nil {
+		return nil, errNoRoute
+	}
+	q.vars = vars
+	for _, line := range place.Lines(q.R.Method) {
+		if line.versions.Contains(q.V) {
+			return line.handler, nil
 		}
-		return n.any
 	}
-	if n.literal == nil {
-		n.literal = map[string]*node{}
-	}
-	c := n.literal[seg]
-	if c == nil {
-		c = &node{}
-		n.literal[seg] = c
-	}
-	return c
-}
-
-// variable is a name in a path with its value.
-type variable struct{ name, value string }
-
-func (rt *router) find(method string, segments []string) (*endpoint, []variable) {
-	var vars []variable
-	n := &rt.root
-	for _, s := range segments {
-		if next := n.literal[s]; next != nil {
-			n = next
-			continue
-		}
-		if n.any == nil || s == "" {
-			return nil, nil
-		}
-		vars = append(vars, variable{n.name, s})
-		n = n.any
-	}
-	return n.methods[method], vars
+	return nil, errNoRoute
 }
 
 var projectID = regexp.MustCompile(`^[0-9a-f-]+$`)
 
 // project says whether the first segment of a path is a project id: it looks like one and
 // is no resource.
-func (rt *router) project(seg string) bool {
-	return rt.root.literal[seg] == nil && projectID.MatchString(seg)
+func (a *API) project(seg string) bool {
+	return !a.routes.Begins(seg) && projectID.MatchString(seg)
 }

@@ -2,11 +2,6 @@ package compute
 
 import "slices"
 
-// build makes the router of all routes.
-func (a *API) build() (*router, error) {
-	return newRouter(a.Routes())
-}
-
 // Routes is the whole table.
 func (a *API) Routes() []Route {
 	return slices.Concat(

@@ -57,7 +57,7 @@ type Settings struct {
 type API struct {
 	cfg    Config
 	room   *placement.Placement
-	routes *router
+	routes *httpd.Router[*endpoint]
 }
 
 // New builds the route table. A route that names an unknown policy rule is a mistake in the
@@ -65,7 +65,7 @@ type API struct {
 func New(cfg Config) (*API, error) {
 	a := &API{cfg: cfg, room: cfg.Room}
 	var err error
-	a.routes, err = newRouter(a.Routes(), cfg.Policy)
+	a.routes, err = router(a.Routes(), cfg.Policy)
 	return a, err
 }
 
@@ -112,7 +112,7 @@ func (a *API) handle(q *Request) error {
 	if q.R.ContentLength > 0 && q.R.Header.Get("Content-Type") == "" {
 		return refuse(http.StatusBadRequest, "content-type header required when content-length > 0")
 	}
-	rt, err := a.routes.find(q, path)
+	rt, err := q.route(path)
 	if err != nil {
 		return err
 	}

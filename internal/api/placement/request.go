@@ -29,18 +29,11 @@ type Request struct {
 	Who identity.Who
 
 	mount string
-	vars  []variable
+	vars  httpd.Vars
 }
 
 // Var is what stands in the path for {name}.
-func (q *Request) Var(name string) string {
-	for _, v := range q.vars {
-		if v.name == name {
-			return v.value
-		}
-	}
-	return ""
-}
+func (q *Request) Var(name string) string { return q.vars.Get(name) }
 
 // forms holds the request's headers against what the route takes and gives.
 func (q *Request) forms(f Form) error {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/policy"
 )
 
@@ -35,25 +35,16 @@ type Route struct {
 	Handler      Handler
 }
 
-// router finds routes by their segments: a tree whose branches are literal or one name.
-type router struct{ root node }
-
-type node struct {
-	literal map[string]*node
-	any     *node
-	name    string // of any
-	allow   []string
-	methods map[string][]endpoint
-}
-
+// endpoint is a line of the router: the line of the table, read.
 type endpoint struct {
 	Route
 	from, to V
 	rule     policy.Handle
 }
 
-func newRouter(routes []Route, p *policy.Enforcer) (*router, error) {
-	rt := &router{}
+// router builds the router of the table.
+func router(routes []Route, p *policy.Enforcer) (*httpd.Router[*endpoint], error) {
+	rt := &httpd.Router[*endpoint]{}
 	var errs []error
 	for _, r := range routes {
 		from, to, err := span(r.Versions)
@@ -64,21 +55,11 @@ func newRouter(routes []Route, p *policy.Enforcer) (*router, error) {
 			errs = append(errs, fmt.Errorf("%s %s: %w", r.Method, r.Path, err))
 			continue
 		}
-		n := &rt.root
-		for _, seg := range strings.Split(strings.TrimPrefix(r.Path, "/"), "/") {
-			n = n.child(seg)
-		}
-		if n.methods == nil {
-			n.methods = map[string][]endpoint{}
-		}
-		if !slices.Contains(n.allow, r.Method) {
-			n.allow = append(n.allow, r.Method)
-		}
-		e := endpoint{Route: r, from: from, to: to}
+		e := &endpoint{Route: r, from: from, to: to}
 		if r.Rule != "" {
 			e.rule = p.Handle(r.Rule)
 		}
-		n.methods[r.Method] = append(n.methods[r.Method], e)
+		rt.Add(r.Method, r.Path, e)
 	}
 	return rt, errors.Join(errs...)
 }
@@ -106,59 +87,28 @@ func span(text string) (from, to V, err error) {
 	return ends[0], ends[1], nil
 }
 
-func (n *node) child(seg string) *node {
-	if strings.HasPrefix(seg, "{") {
-		if n.any == nil {
-			n.any, n.name = &node{}, strings.Trim(seg, "{}")
-		}
-		return n.any
-	}
-	if n.literal == nil {
-		n.literal = map[string]*node{}
-	}
-	c := n.literal[seg]
-	if c == nil {
-		c = &node{}
-		n.literal[seg] = c
-	}
-	return c
-}
-
-// variable is a name in a path with its value.
-type variable struct{ name, value string }
-
-// find answers the route of the request, whose variables it sets.
-func (rt *router) find(q *Request, path string) (*endpoint, error) {
+// route finds the line of the request, and sets what its path names.
+func (q *Request) route(path string) (*endpoint, error) {
 	if !utf8.ValidString(path) || strings.Contains(path, "\x00") {
 		return nil, refuse(http.StatusNotFound, "") // nothing is called so
 	}
-	n := &rt.root
-	for _, s := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
-		if next := n.literal[s]; next != nil {
-			n = next
-			continue
-		}
-		if n.any == nil || s == "" {
-			return nil, refuse(http.StatusNotFound, "")
-		}
-		q.vars = append(q.vars, variable{n.name, s})
-		n = n.any
-	}
-	if n.methods == nil {
+	place, vars := q.API.routes.Find(strings.Split(strings.TrimPrefix(path, "/"), "/"))
+	if place == nil {
 		return nil, refuse(http.StatusNotFound, "")
 	}
-	list := n.methods[q.R.Method]
-	if len(list) == 0 {
-		q.W.Header().Set("Allow", strings.Join(n.allow, ", "))
+	q.vars = vars
+	lines := place.Lines(q.R.Method)
+	if len(lines) == 0 {
+		q.W.Header().Set("Allow", place.Allow())
 		return nil, refuse(http.StatusMethodNotAllowed, "The method specified is not allowed for this resource.")
 	}
 	status := http.StatusNotFound
-	for i := range list {
-		if q.V >= list[i].from && q.V <= list[i].to {
-			return &list[i], nil
+	for _, e := range lines {
+		if q.V >= e.from && q.V <= e.to {
+			return e, nil
 		}
-		if list[i].Else != 0 {
-			status = list[i].Else
+		if e.Else != 0 {
+			status = e.Else
 		}
 	}
 	return nil, refuse(status, "")
