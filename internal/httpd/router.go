@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -99,6 +100,20 @@ func (r *Router[L]) Find(segments []string) (*Place[L], Vars) {
 		return nil, nil
 	}
 	return p, vars
+}
+
+// Segments are those of a path as it was sent: an escaped slash does not end one. What is
+// escaped wrongly has none.
+func Segments(u *url.URL) []string {
+	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	for i, s := range segments {
+		plain, err := url.PathUnescape(s)
+		if err != nil {
+			return nil
+		}
+		segments[i] = plain
+	}
+	return segments
 }
 
 // Begins says whether any path begins with this literal segment.

@@ -1,6 +1,7 @@
 package httpd_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -56,6 +57,20 @@ func TestNamesOfAPathAreKnownByWhatTheyStandFor(t *testing.T) {
 	}
 	if !r.Begins("servers") || r.Begins("7") {
 		t.Error("a path begins with servers, and none with 7")
+	}
+}
+
+func TestAnEscapedSlashDoesNotEndASegment(t *testing.T) {
+	for path, want := range map[string]string{
+		"/v3/tags/a%2Fb": "v3|tags|a/b", "/": "", "/v3/": "v3|", "/%76%33/%20": "v3| ", "/a/../b": "a|..|b",
+	} {
+		u, err := url.Parse("http://x" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(httpd.Segments(u), "|"); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
 	}
 }
 

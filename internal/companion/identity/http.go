@@ -62,7 +62,7 @@ func (q *request) link(parts ...string) string {
 
 // listing wraps a list with the links that Keystone puts beside it.
 func (q *request) listing(key string, items []map[string]any) (reply, error) {
-	self := q.base() + q.URL.EscapedPath()
+	self := q.base() + strings.TrimRight(q.URL.EscapedPath(), "/")
 	if q.URL.RawQuery != "" {
 		self += "?" + q.URL.RawQuery
 	}
@@ -81,86 +81,63 @@ func (q *request) change(decide func(*state, *plan) error) error {
 
 func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
-// handler builds the service: the route table behind a mux, and around it everything
-// that the mux would answer in its own words.
+// handler builds the service. A GET answers HEAD too, and slashes at the end of a path do
+// not count.
 func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	for _, r := range routeTable() {
-		mux.HandleFunc(r.method+" "+r.path, s.serve(r))
+	table := &httpd.Router[route]{}
+	for _, rt := range routeTable() {
+		table.Add(rt.method, rt.path, rt)
+		if rt.method == http.MethodGet {
+			table.Add(http.MethodHead, rt.path, rt)
+		}
 	}
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "X-Auth-Token")
-		p := r.URL.EscapedPath()
-		if len(p) > 1 {
-			p = strings.TrimRight(p, "/")
+		segments := httpd.Segments(r.URL)
+		for n := len(segments); n > 1 && segments[n-1] == "" && segments[0] != ""; n-- {
+			segments = segments[:n-1]
 		}
-		if strings.Contains(p, "//") || strings.Contains(p, "/.") || p == "" {
+		place, vars := table.Find(segments)
+		if place == nil {
 			s.fail(w, r, errNoRoute)
 			return
 		}
-		if p != r.URL.EscapedPath() {
-			r2 := r.Clone(r.Context())
-			r2.URL.Path, r2.URL.RawPath = strings.TrimRight(r.URL.Path, "/"), ""
-			if r.URL.RawPath != "" {
-				r2.URL.RawPath = p
-			}
-			r = r2
-		}
-		if h, pattern := mux.Handler(r); pattern == "" {
-			s.unrouted(w, r, h)
+		lines := place.Lines(r.Method)
+		if len(lines) == 0 {
+			w.Header().Set("Allow", place.Allow())
+			writeFault(w, http.StatusMethodNotAllowed, "The method is not allowed for the requested URL.")
 			return
 		}
-		mux.ServeHTTP(w, r)
+		for name, value := range vars.All {
+			r.SetPathValue(name, value)
+		}
+		s.serve(lines[0], w, r)
 	})
 	return httpd.Wrap(inner, s.log, func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, errors.New("panic"))
 	}, "X-Openstack-Request-Id")
 }
 
-// unrouted asks the mux whether the method or the path is wrong.
-func (s *Server) unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
-	probe := &verdict{head: http.Header{}}
-	h.ServeHTTP(probe, r)
-	if probe.code == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", probe.head.Get("Allow"))
-		writeFault(w, http.StatusMethodNotAllowed, "The method is not allowed for the requested URL.")
-		return
-	}
-	s.fail(w, r, errNoRoute)
-}
-
-// verdict takes the mux's own answer and keeps its status.
-type verdict struct {
-	head http.Header
-	code int
-}
-
-func (v *verdict) Header() http.Header         { return v.head }
-func (v *verdict) WriteHeader(code int)        { v.code = code }
-func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
-
 var errNoRoute = nova.Errorf(nova.NotFound, "The resource could not be found.")
 
 // serve is a route with everything around it: state, token, policy, rendering.
-func (s *Server) serve(rt route) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		out, err := s.answer(rt, r)
-		if err != nil {
+func (s *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
+	out, err := s.answer(rt, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	for k, v := range out.header {
+		w.Header()[k] = v
+	}
+	switch b := out.body.(type) {
+	case nil:
+		w.WriteHeader(out.code)
+	case []byte:
+		httpd.WriteBytes(w, out.code, b)
+	default:
+		if err := httpd.WriteJSON(w, out.code, b); err != nil {
 			s.fail(w, r, err)
-			return
-		}
-		for k, v := range out.header {
-			w.Header()[k] = v
-		}
-		switch b := out.body.(type) {
-		case nil:
-			w.WriteHeader(out.code)
-		case []byte:
-			httpd.WriteBytes(w, out.code, b)
-		default:
-			if err := httpd.WriteJSON(w, out.code, b); err != nil {
-				s.fail(w, r, err)
-			}
 		}
 	}
 }

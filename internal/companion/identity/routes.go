@@ -24,10 +24,10 @@ type route struct {
 	do                   handler
 }
 
-// routeTable is the whole API. A GET answers HEAD too.
+// routeTable is the whole API.
 func routeTable() []route {
 	table := []route{
-		{"GET", "/{$}", "", nil, listVersions},
+		{"GET", "/", "", nil, listVersions},
 		{"GET", "/v3", "", nil, showVersion},
 
 		{"POST", "/v3/auth/tokens", "", nil, issueToken},

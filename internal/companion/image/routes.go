@@ -2,9 +2,6 @@ package image
 
 import (
 	"net/http"
-	"path"
-	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -14,77 +11,83 @@ import (
 
 type handler func(s *Server, w http.ResponseWriter, r *http.Request, v viewer) error
 
-type methods map[string]handler
+// route is a line of the API. A public one asks nobody who is there.
+type route struct {
+	method, path string
+	do           handler
+	public       bool
+}
 
 // routes is the whole API. What is not here is 404; a method that is not here, 405.
-var routes = map[string]methods{
-	"/v2/images":                         {"GET": (*Server).list, "POST": (*Server).create},
-	"/v2/images/{id}":                    {"GET": (*Server).show, "PATCH": (*Server).update, "DELETE": (*Server).remove},
-	"/v2/images/{id}/file":               {"GET": (*Server).download, "PUT": (*Server).upload},
-	"/v2/images/{id}/stage":              {"PUT": (*Server).stage},
-	"/v2/images/{id}/import":             {"POST": (*Server).importStaged},
-	"/v2/images/{id}/actions/deactivate": {"POST": (*Server).deactivate},
-	"/v2/images/{id}/actions/reactivate": {"POST": (*Server).reactivate},
-	"/v2/images/{id}/tags/{tag}":         {"PUT": (*Server).addTag, "DELETE": (*Server).removeTag},
-	"/v2/images/{id}/members":            {"GET": (*Server).members, "POST": (*Server).addMember},
-	"/v2/images/{id}/members/{member}":   {"GET": (*Server).showMember, "PUT": (*Server).updateMember, "DELETE": (*Server).removeMember},
-	"/v2/schemas/{name}":                 {"GET": (*Server).schema},
-	"/v2/info/import":                    {"GET": (*Server).importInfo},
+var routes = []route{
+	{"GET", "/", (*Server).versions, true},
+	{"HEAD", "/", (*Server).versions, true},
+	{"GET", "/versions", (*Server).versions, true},
+	{"HEAD", "/versions", (*Server).versions, true},
+	{"GET", "/versions/", (*Server).versions, true},
+	{"HEAD", "/versions/", (*Server).versions, true},
+
+	{"GET", "/v2/images", (*Server).list, false},
+	{"POST", "/v2/images", (*Server).create, false},
+	{"GET", "/v2/images/{id}", (*Server).show, false},
+	{"PATCH", "/v2/images/{id}", (*Server).update, false},
+	{"DELETE", "/v2/images/{id}", (*Server).remove, false},
+	{"GET", "/v2/images/{id}/file", (*Server).download, false},
+	{"PUT", "/v2/images/{id}/file", (*Server).upload, false},
+	{"PUT", "/v2/images/{id}/stage", (*Server).stage, false},
+	{"POST", "/v2/images/{id}/import", (*Server).importStaged, false},
+	{"POST", "/v2/images/{id}/actions/deactivate", (*Server).deactivate, false},
+	{"POST", "/v2/images/{id}/actions/reactivate", (*Server).reactivate, false},
+	{"PUT", "/v2/images/{id}/tags/{tag}", (*Server).addTag, false},
+	{"DELETE", "/v2/images/{id}/tags/{tag}", (*Server).removeTag, false},
+	{"GET", "/v2/images/{id}/members", (*Server).members, false},
+	{"POST", "/v2/images/{id}/members", (*Server).addMember, false},
+	{"GET", "/v2/images/{id}/members/{member}", (*Server).showMember, false},
+	{"PUT", "/v2/images/{id}/members/{member}", (*Server).updateMember, false},
+	{"DELETE", "/v2/images/{id}/members/{member}", (*Server).removeMember, false},
+
+	{"GET", "/v2/schemas/{name}", (*Server).schema, false},
+	{"GET", "/v2/info/import", (*Server).importInfo, false},
 }
 
 // Handler answers every path of the Image API.
 func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for path, ms := range routes {
-		mux.Handle(path, s.guard(ms))
+	table := &httpd.Router[route]{}
+	for _, rt := range routes {
+		table.Add(rt.method, rt.path, rt)
 	}
-	for _, p := range []string{"/{$}", "/versions", "/versions/{$}"} {
-		mux.HandleFunc(p, s.versions)
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, faultf(http.StatusNotFound, "The resource could not be found."))
+	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.serve(table, w, r); err != nil {
+			s.fail(w, r, err)
+		}
 	})
-	return httpd.Wrap(s.plain(mux), s.cfg.Log, func(w http.ResponseWriter, r *http.Request) {
+	return httpd.Wrap(inner, s.cfg.Log, func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, nova.Errorf(nova.Internal, "panic"))
 	}, "x-openstack-request-id")
 }
 
-// plain finds nothing below paths with empty or dotted segments, where a mux would send the
-// client elsewhere.
-func (s *Server) plain(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := r.URL.EscapedPath()
-		if clean := path.Clean(p); clean != p && clean+"/" != p {
-			s.fail(w, r, faultf(http.StatusNotFound, "The resource could not be found."))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// guard finds the method, asks who is there, and renders what goes wrong.
-func (s *Server) guard(ms methods) http.Handler {
-	allow := make([]string, 0, len(ms))
-	for m := range ms {
-		allow = append(allow, m)
+// serve finds the route, asks who is there, and lets the route answer.
+func (s *Server) serve(table *httpd.Router[route], w http.ResponseWriter, r *http.Request) error {
+	place, vars := table.Find(httpd.Segments(r.URL))
+	if place == nil {
+		return faultf(http.StatusNotFound, "The resource could not be found.")
 	}
-	slices.Sort(allow)
-	allowed := strings.Join(allow, ", ")
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h, ok := ms[r.Method]
-		if !ok {
-			w.Header().Set("Allow", allowed)
-			s.fail(w, r, faultf(http.StatusMethodNotAllowed, "The method %s is not allowed for this resource.", r.Method))
-			return
+	lines := place.Lines(r.Method)
+	if len(lines) == 0 {
+		w.Header().Set("Allow", place.Allow())
+		return faultf(http.StatusMethodNotAllowed, "The method %s is not allowed for this resource.", r.Method)
+	}
+	for name, value := range vars.All {
+		r.SetPathValue(name, value)
+	}
+	var v viewer
+	if !lines[0].public {
+		var err error
+		if v, err = s.who(r); err != nil {
+			return err
 		}
-		v, err := s.who(r)
-		if err == nil {
-			err = h(s, w, r, v)
-		}
-		if err != nil {
-			s.fail(w, r, err)
-		}
-	})
+	}
+	return lines[0].do(s, w, r, v)
 }
 
 func (s *Server) who(r *http.Request) (viewer, error) {

@@ -11,12 +11,7 @@ import (
 var minors = []string{"v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0"}
 
 // versions answers what is spoken here; "/" does it as 300, as Glance does.
-func (s *Server) versions(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		s.fail(w, r, faultf(http.StatusMethodNotAllowed, "The method %s is not allowed for this resource.", r.Method))
-		return
-	}
+func (*Server) versions(w http.ResponseWriter, r *http.Request, _ viewer) error {
 	list := make([]map[string]any, len(minors))
 	for i, m := range minors {
 		status := "SUPPORTED"
@@ -30,7 +25,5 @@ func (s *Server) versions(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/" {
 		code = http.StatusOK
 	}
-	if err := httpd.WriteJSON(w, code, map[string]any{"versions": list}); err != nil {
-		s.fail(w, r, err)
-	}
+	return httpd.WriteJSON(w, code, map[string]any{"versions": list})
 }
