@@ -3,20 +3,22 @@ package httpd
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
-// Errors of ReadBody and CheckJSON. Each service words them for its clients.
+// Errors of ReadBody and CheckJSON, worded for any client; a service that has other words
+// tells them apart.
 var (
-	ErrTooLarge = errors.New("the request body is too large")
-	ErrTooDeep  = errors.New("the request body is nested too deeply")
-	ErrBadJSON  = errors.New("the request body is not valid JSON")
-	ErrBroken   = errors.New("the request body could not be read")
+	ErrTooLarge = nova.Errorf(nova.TooLarge, "Request is too large.")
+	ErrTooDeep  = nova.Errorf(nova.Invalid, "The request body is nested too deeply.")
+	ErrBadJSON  = nova.Errorf(nova.Invalid, "The request body is not valid JSON.")
+	ErrBroken   = nova.Errorf(nova.Invalid, "The request body could not be read.")
 )
 
 // MaxDepth is how deep JSON that we accept may nest; the deepest document of any API
@@ -94,6 +96,14 @@ func WriteJSON(w http.ResponseWriter, code int, v any) error {
 	}
 	WriteBytes(w, code, b)
 	return nil
+}
+
+// WriteEmpty answers without a body.
+func WriteEmpty(w http.ResponseWriter, code int) {
+	if code != http.StatusNoContent {
+		w.Header().Set("Content-Length", "0")
+	}
+	w.WriteHeader(code)
 }
 
 // WriteBytes answers with b, which is JSON already.

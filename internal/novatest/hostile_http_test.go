@@ -60,6 +60,16 @@ func TestABadTokenIsUnauthorizedEverywhere(t *testing.T) {
 	a.unharmed(was)
 }
 
+func TestEveryServiceSendsWhoHasNoTokenToThisCloudsKeystone(t *testing.T) {
+	a := newAttacker(t)
+	for _, d := range doors {
+		v := a.as("", d.service, "GET", d.get, "")
+		if got, want := v.header.Get("WWW-Authenticate"), `Keystone uri="`+a.cloud.AuthURL()+`"`; v.status != 401 || got != want {
+			t.Errorf("%s: %d %q, want 401 %q", d.service, v.status, got, want)
+		}
+	}
+}
+
 func TestHeadersThatServicesTrustAreNotBelievedFromClients(t *testing.T) {
 	a := newAttacker(t)
 	was := a.census()

@@ -28,7 +28,7 @@ type companions struct {
 // catalog lists what clients find in their tokens.
 func (c *Cloud) catalog() []companionidentity.Endpoint {
 	return []companionidentity.Endpoint{
-		{Type: "identity", Name: "keystone", Public: c.url(identityPort) + "/v3"},
+		{Type: "identity", Name: "keystone", Public: c.AuthURL()},
 		{Type: "compute", Name: "nova", Public: c.url(computePort) + "/v2.1"},
 		{Type: "placement", Name: "placement", Public: c.url(placementPort)},
 		{Type: "image", Name: "glance", Public: c.url(imagePort)},
@@ -42,7 +42,7 @@ func startIdentity(ctx context.Context, c *Cloud) error {
 		return err
 	}
 	s, err := companionidentity.New(ctx, companionidentity.Config{
-		DB: db, Clock: c.opt.Clock, Log: c.opt.Log, PublicURL: c.url(identityPort) + "/v3",
+		DB: db, Clock: c.opt.Clock, Log: c.opt.Log, PublicURL: c.AuthURL(),
 	})
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func startIdentity(ctx context.Context, c *Cloud) error {
 // client makes the identity client of a service user.
 func (c *Cloud) client(user string) (*keystone.Keystone, error) {
 	return keystone.New(keystone.Config{
-		AuthURL: c.url(identityPort) + "/v3", Username: user, Password: c.state.secrets.Service,
+		AuthURL: c.AuthURL(), Username: user, Password: c.state.secrets.Service,
 		Project: "service", Clock: c.opt.Clock, Log: c.opt.Log, HTTP: c.http,
 	})
 }
@@ -81,7 +81,7 @@ func startImage(ctx context.Context, c *Cloud) error {
 		return err
 	}
 	s, err := companionimage.New(ctx, companionimage.Config{
-		DB: db, Dir: filepath.Join(c.state.dir, "images"), Gate: gate, Clock: c.opt.Clock, Log: c.opt.Log,
+		DB: db, Dir: filepath.Join(c.state.dir, "images"), Gate: gate, Keystone: c.challenge(), Clock: c.opt.Clock, Log: c.opt.Log,
 	})
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func startNetwork(ctx context.Context, c *Cloud) error {
 		return err
 	}
 	c.network, err = companionnetwork.New(ctx, companionnetwork.Config{
-		DB: db, Gate: gate, Clock: c.opt.Clock, Log: c.opt.Log, Host: hostname(),
+		DB: db, Gate: gate, Keystone: c.challenge(), Clock: c.opt.Clock, Log: c.opt.Log, Host: hostname(),
 	})
 	if err != nil {
 		return err

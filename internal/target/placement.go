@@ -33,7 +33,8 @@ func startPlacementAPI(_ context.Context, c *Cloud) error {
 		return err
 	}
 	a, err := edge.New(edge.Config{
-		Room: c.placement, Policy: rules, Gate: gate, Clock: c.opt.Clock, Log: c.opt.Log, Settings: c.opt.Settings.Accounting,
+		Room: c.placement, Policy: rules, Gate: gate, Keystone: c.challenge(),
+		Clock: c.opt.Clock, Log: c.opt.Log, Settings: c.opt.Settings.Accounting,
 	})
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ type Settings struct {
 	Accounting accounting.Settings
 	Policy     PolicySettings
 
+	Challenge   string        `conf:"keystone_authtoken.www_authenticate_uri" help:"Identity service, as clients reach it, to which an answer of 401 sends them; empty: that of this cloud."`
 	StopTimeout time.Duration `conf:"DEFAULT.shutdown_timeout" default:"60" help:"How long a guest may take to shut down cleanly."`
 	ConfigDrive string        `conf:"DEFAULT.config_drive_format" default:"iso9660" choices:"iso9660,vfat" help:"Format of config drives."`
 }
@@ -142,7 +143,8 @@ func startAPI(ctx context.Context, c *Cloud) error {
 		Limits: c.opt.Settings.Limits, Sense: c.scheduler.Sense,
 	})
 	a, err := api.New(api.Config{
-		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Networks: c.neutron, Resolver: c.neutron, Images: c.glance, Consoles: c.hosts, Forecasts: c.scheduler,
+		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Keystone: c.challenge(),
+		Networks: c.neutron, Resolver: c.neutron, Images: c.glance, Consoles: c.hosts, Forecasts: c.scheduler,
 		Clock: c.opt.Clock, Log: c.opt.Log, Settings: c.opt.Settings.API,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/kilonova/kilonova/internal/virt"
@@ -9,7 +10,7 @@ import (
 
 // announce writes the clients' files: the last thing before the cloud is ready.
 func announce(_ context.Context, c *Cloud) error {
-	return c.state.writeClients(c.url(identityPort) + "/v3")
+	return c.state.writeClients(c.AuthURL())
 }
 
 // Dir is the state directory.
@@ -17,6 +18,9 @@ func (c *Cloud) Dir() string { return c.state.dir }
 
 // AuthURL is where clients begin.
 func (c *Cloud) AuthURL() string { return c.url(identityPort) + "/v3" }
+
+// challenge is where a caller without a valid token is sent.
+func (c *Cloud) challenge() string { return cmp.Or(c.opt.Settings.Challenge, c.AuthURL()) }
 
 // Passwords are those of the users admin and demo.
 func (c *Cloud) Passwords() (admin, demo string) { return c.state.secrets.Admin, c.state.secrets.Demo }

@@ -40,6 +40,7 @@ type Config struct {
 	Servers  *server.Room
 	Policy   *policy.Enforcer
 	Gate     identity.Gate
+	Keystone string           // where callers without a valid token are sent
 	Networks network.Ports    // for addresses; nil: none are shown but those kept
 	Resolver network.Resolver // nil: no networks
 	Images   image.Store

@@ -7,17 +7,7 @@ import (
 
 	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/httpd"
-	"github.com/kilonova/kilonova/internal/nova"
 )
-
-// codes turns a kind of error into a status.
-var codes = map[nova.Kind]int{
-	nova.Internal: http.StatusInternalServerError, nova.Invalid: http.StatusBadRequest,
-	nova.Unauthorized: http.StatusUnauthorized, nova.Forbidden: http.StatusForbidden,
-	nova.NotFound: http.StatusNotFound, nova.Conflict: http.StatusConflict,
-	nova.TooLarge: http.StatusRequestEntityTooLarge, nova.NotImplemented: http.StatusNotImplemented,
-	nova.Unavailable: http.StatusServiceUnavailable,
-}
 
 // names are the keys of error bodies; any other status is a computeFault.
 var names = map[int]string{
@@ -31,7 +21,7 @@ func unexpected(requestID string) string {
 	return fmt.Sprintf("Unexpected API Error. Please report this to the operator of this cloud, with the request id %s.", requestID)
 }
 
-// fail answers with an error in Nova's shape. What is our fault is logged, once, here.
+// fail answers with an error in Nova's shape.
 func (q *Request) fail(err error) {
 	var ver *microversion.UnsupportedError
 	if errors.As(err, &ver) {
@@ -39,25 +29,18 @@ func (q *Request) fail(err error) {
 		writeFault(q.W, http.StatusNotAcceptable, ver.Error())
 		return
 	}
-	code := codes[nova.KindOf(err)]
-	msg := err.Error()
-	var e *nova.Error
-	if errors.As(err, &e) {
-		msg = e.Msg
-	}
-	if code == http.StatusInternalServerError {
-		q.API.cfg.Log.Error("request failed", "request_id", httpd.RequestID(q.R.Context()),
-			"method", q.R.Method, "path", q.R.URL.Path, "error", err)
-		msg = unexpected(httpd.RequestID(q.R.Context()))
-	}
-	if code == http.StatusUnauthorized {
-		writeUnauthorized(q.W, msg)
+	code, msg := httpd.Told(q.API.cfg.Log, q.R, err)
+	switch code {
+	case http.StatusUnauthorized:
+		httpd.WriteUnauthorized(q.W, q.API.cfg.Keystone, msg)
 		return
+	case http.StatusInternalServerError:
+		msg = unexpected(httpd.RequestID(q.R.Context()))
 	}
 	writeFault(q.W, code, msg)
 }
 
-// faultBody is {"badRequest": {"code": 400, "message": "…"}}.
+// writeFault answers {"badRequest": {"code": 400, "message": "…"}}.
 func writeFault(w http.ResponseWriter, code int, msg string) {
 	name := names[code]
 	if name == "" {
@@ -68,11 +51,4 @@ func writeFault(w http.ResponseWriter, code int, msg string) {
 	b = append(microversion.AppendString(b, msg), "}}"...)
 	w.Header().Del("Content-Length")
 	httpd.WriteBytes(w, code, b)
-}
-
-// writeUnauthorized is what the token middleware in front of every OpenStack service says.
-func writeUnauthorized(w http.ResponseWriter, msg string) {
-	w.Header().Set("WWW-Authenticate", `Keystone uri="http://127.0.0.1:5000"`)
-	b := append([]byte(`{"error": {"code": 401, "title": "Unauthorized", "message": `), microversion.AppendString(nil, msg)...)
-	httpd.WriteBytes(w, http.StatusUnauthorized, append(b, "}}"...))
 }

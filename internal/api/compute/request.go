@@ -1,7 +1,6 @@
 package compute
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 
@@ -42,11 +41,8 @@ func (q *Request) By() server.By {
 func (q *Request) Body() ([]byte, error) {
 	if q.body == nil {
 		b, err := httpd.ReadBody(q.R, maxBody)
-		if errors.Is(err, httpd.ErrTooLarge) {
-			return nil, nova.Errorf(nova.TooLarge, "Request is too large.")
-		}
 		if err != nil {
-			return nil, nova.Errorf(nova.Invalid, "The request body could not be read.")
+			return nil, err
 		}
 		q.body = b
 	}
@@ -115,10 +111,7 @@ func (q *Request) Reply(code int, show microversion.Show, x any) error {
 
 // Empty answers without a body.
 func (q *Request) Empty(code int) error {
-	if code != http.StatusNoContent {
-		q.W.Header().Set("Content-Length", "0")
-	}
-	q.W.WriteHeader(code)
+	httpd.WriteEmpty(q.W, code)
 	return nil
 }
 

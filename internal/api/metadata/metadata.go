@@ -95,8 +95,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.serve(w, r); err != nil {
-		if nova.KindOf(err) == nova.Internal || nova.KindOf(err) == nova.Unavailable {
-			s.cfg.Log.Error("metadata", "request_id", httpd.RequestID(r.Context()), "path", r.URL.Path, "error", err, "cause", errors.Unwrap(err))
+		if k := nova.KindOf(err); k == nova.Internal || k == nova.Unavailable {
+			httpd.LogFault(s.cfg.Log, r, err)
 		}
 		refuse(w, err)
 	}

@@ -38,6 +38,7 @@ type Config struct {
 	Room     *placement.Placement
 	Policy   *policy.Enforcer
 	Gate     identity.Gate
+	Keystone string // where callers without a valid token are sent
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Settings Settings

@@ -9,18 +9,8 @@ import (
 	"net/http"
 
 	"github.com/kilonova/kilonova/internal/httpd"
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 )
-
-// statuses turns a kind of error into a status.
-var statuses = map[nova.Kind]int{
-	nova.Internal: http.StatusInternalServerError, nova.Invalid: http.StatusBadRequest,
-	nova.Unauthorized: http.StatusUnauthorized, nova.Forbidden: http.StatusForbidden,
-	nova.NotFound: http.StatusNotFound, nova.Conflict: http.StatusConflict,
-	nova.TooLarge: http.StatusRequestEntityTooLarge, nova.NotImplemented: http.StatusNotImplemented,
-	nova.Unavailable: http.StatusServiceUnavailable,
-}
 
 // explanations come before the detail, as clients that look for sentences know them.
 var explanations = map[int]string{
@@ -52,26 +42,19 @@ func refuse(status int, format string, args ...any) error {
 	return &refusal{status, fmt.Sprintf(format, args...)}
 }
 
-// fail answers with an error in Placement's shape. What is our fault is logged, once, here.
+// fail answers with an error in Placement's shape.
 func (q *Request) fail(err error) {
 	var http1 *refusal
 	if errors.As(err, &http1) {
 		q.writeFault(http1.status, "", http1.detail)
 		return
 	}
-	status := statuses[nova.KindOf(err)]
-	detail := err.Error()
-	var e *nova.Error
-	if errors.As(err, &e) {
-		detail = e.Msg
-	}
+	status, detail := httpd.Told(q.API.cfg.Log, q.R, err)
 	switch status {
 	case http.StatusInternalServerError:
-		q.API.cfg.Log.Error("request failed", "request_id", httpd.RequestID(q.R.Context()),
-			"method", q.R.Method, "path", q.R.URL.Path, "error", err)
 		detail = unexpected
 	case http.StatusUnauthorized:
-		q.W.Header().Set("WWW-Authenticate", `Keystone uri="http://127.0.0.1:5000"`)
+		httpd.Challenge(q.W.Header(), q.API.cfg.Keystone)
 	}
 	q.writeFault(status, placement.CodeOf(err), detail)
 }

@@ -2,8 +2,6 @@ package placement
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"mime"
 	"net/http"
 	"strings"
@@ -77,11 +75,8 @@ func accepts(header, want string) bool {
 // Body reads the body: valid JSON, of which nothing else is known.
 func (q *Request) Body() ([]byte, error) {
 	b, err := httpd.ReadBody(q.R, maxBody)
-	if errors.Is(err, httpd.ErrTooLarge) {
-		return nil, nova.Errorf(nova.TooLarge, "Request is too large.")
-	}
 	if err != nil {
-		return nil, nova.Errorf(nova.Invalid, "The request body could not be read.")
+		return nil, err
 	}
 	if err := httpd.CheckJSON(b); err != nil {
 		return nil, nova.Errorf(nova.Invalid, "Malformed JSON: %s", err)
@@ -130,21 +125,11 @@ func (q *Request) Fresh(changed time.Time) {
 }
 
 // Reply answers with x as JSON.
-func (q *Request) Reply(code int, x any) error {
-	b, err := json.Marshal(x)
-	if err != nil {
-		return err
-	}
-	httpd.WriteBytes(q.W, code, b)
-	return nil
-}
+func (q *Request) Reply(code int, x any) error { return httpd.WriteJSON(q.W, code, x) }
 
 // Empty answers without a body.
 func (q *Request) Empty(code int) error {
-	if code != http.StatusNoContent {
-		q.W.Header().Set("Content-Length", "0")
-	}
-	q.W.WriteHeader(code)
+	httpd.WriteEmpty(q.W, code)
 	return nil
 }
 

@@ -113,8 +113,8 @@ func (s *Server) handler() http.Handler {
 		}
 		s.serve(lines[0], w, r)
 	})
-	return httpd.Wrap(inner, s.log, func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, errors.New("panic"))
+	return httpd.Wrap(inner, s.log, func(w http.ResponseWriter, _ *http.Request) {
+		writeFault(w, http.StatusInternalServerError, unexpected)
 	}, "X-Openstack-Request-Id")
 }
 
@@ -177,32 +177,24 @@ func duplicate(kind, format string, args ...any) error {
 	return nova.Errorf(nova.Conflict, "Conflict occurred attempting to store %s - %s", kind, fmt.Sprintf(format, args...))
 }
 
-// statuses is the one place where a kind of error becomes a status code.
-var statuses = map[nova.Kind]int{
-	nova.Invalid: 400, nova.Unauthorized: 401, nova.Forbidden: 403, nova.NotFound: 404, nova.Conflict: 409,
-	nova.TooLarge: 413, nova.NotImplemented: 501, nova.Unavailable: 503,
-}
+// unexpected is what is told of a failure that is our fault.
+const unexpected = "An unexpected error prevented the server from fulfilling your request."
 
-// fail answers an error. What is our fault is logged with its text, and told without.
+// fail answers an error in Keystone's format.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	code, known := statuses[nova.KindOf(err)]
-	var e *nova.Error
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		writeFault(w, http.StatusServiceUnavailable, "The service gave up on the request.")
 		return
-	case !known || !errors.As(err, &e):
-		s.log.Error("identity request failed", "request_id", httpd.RequestID(r.Context()),
-			"method", r.Method, "path", r.URL.Path, "error", err)
-		writeFault(w, http.StatusInternalServerError,
-			"An unexpected error prevented the server from fulfilling your request.")
-		return
 	}
-	if code == http.StatusUnauthorized {
+	code, msg := httpd.Told(s.log, r, err)
+	switch code {
+	case http.StatusInternalServerError:
+		msg = unexpected
+	case http.StatusUnauthorized:
 		q := &request{Request: r, s: s}
-		w.Header().Set("WWW-Authenticate", `Keystone uri="`+q.base()+`/v3"`)
+		httpd.Challenge(w.Header(), q.base()+"/v3")
 	}
-	writeFault(w, code, e.Msg)
+	writeFault(w, code, msg)
 }
 
 func writeFault(w http.ResponseWriter, code int, msg string) {

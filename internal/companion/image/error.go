@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/kilonova/kilonova/internal/httpd"
-	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // fault is an answer that is not a success: a status and a sentence.
@@ -29,48 +28,36 @@ func notFound(id string) error {
 	return faultf(http.StatusNotFound, "No image found with ID %s", id)
 }
 
-var codeOf = map[nova.Kind]int{
-	nova.Invalid:        http.StatusBadRequest,
-	nova.Unauthorized:   http.StatusUnauthorized,
-	nova.Forbidden:      http.StatusForbidden,
-	nova.NotFound:       http.StatusNotFound,
-	nova.Conflict:       http.StatusConflict,
-	nova.TooLarge:       http.StatusRequestEntityTooLarge,
-	nova.NotImplemented: http.StatusNotImplemented,
-	nova.Unavailable:    http.StatusServiceUnavailable,
-}
+// unexpected is the fault that is ours.
+var unexpected = &fault{http.StatusInternalServerError,
+	"The server has either erred or is incapable of performing the requested operation."}
 
-// asFault turns any error into an answer; our own failures become a 500 without detail.
-func asFault(err error) *fault {
+// fault turns any error into an answer; our own failures become a 500 without detail.
+func (s *Server) fault(r *http.Request, err error) *fault {
 	var f *fault
-	if errors.As(err, &f) {
-		return f
-	}
 	switch {
-	case errors.Is(err, httpd.ErrTooLarge):
-		return &fault{http.StatusRequestEntityTooLarge, "The request body is too large."}
-	case errors.Is(err, httpd.ErrBroken):
-		return &fault{http.StatusBadRequest, "The request body could not be read."}
+	case errors.As(err, &f):
+		return f
 	case errors.Is(err, httpd.ErrTooDeep), errors.Is(err, httpd.ErrBadJSON):
 		return &fault{http.StatusBadRequest, "Malformed JSON in request body."}
 	}
-	if code, ok := codeOf[nova.KindOf(err)]; ok {
-		return &fault{code, err.Error()}
+	code, msg := httpd.Told(s.cfg.Log, r, err)
+	if code == http.StatusInternalServerError {
+		return unexpected
 	}
-	return &fault{http.StatusInternalServerError,
-		"The server has either erred or is incapable of performing the requested operation."}
+	return &fault{code, msg}
 }
 
-// fail answers with an error. Like Glance's framework it goes by Accept: JSON for who asks
+// fail answers with an error.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.render(w, r, s.fault(r, err))
+}
+
+// render writes a fault. Like Glance's framework it goes by Accept: JSON for who asks
 // for it, else HTML, which is what python-glanceclient and the SDK take the reason from.
 // (Glance gives plain text to who accepts nothing; the SDK uploads so, and its users then
 // see no reason.)
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	f := asFault(err)
-	if f.code == http.StatusInternalServerError {
-		s.cfg.Log.Error("request failed", "request_id", httpd.RequestID(r.Context()),
-			"method", r.Method, "path", r.URL.Path, "error", err)
-	}
+func (s *Server) render(w http.ResponseWriter, r *http.Request, f *fault) {
 	title := http.StatusText(f.code)
 	line := strconv.Itoa(f.code) + " " + title
 	accept := r.Header.Get("Accept")
@@ -93,7 +80,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	if f.code == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Keystone")
+		httpd.Challenge(h, s.cfg.Keystone)
 	}
 	w.WriteHeader(f.code)
 	_, _ = w.Write([]byte(body))

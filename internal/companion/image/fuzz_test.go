@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/identity"
 )
 
@@ -18,7 +20,8 @@ var aMember = newViewer(identity.Who{ProjectID: "blue", Roles: []string{"member"
 // wantFault fails where an error is not the client's own mistake.
 func wantFault(t *testing.T, err error) {
 	t.Helper()
-	if err != nil && asFault(err).code >= 500 {
+	var f *fault
+	if err != nil && !errors.As(err, &f) && httpd.Status(err) >= 500 {
 		t.Fatalf("%v", err)
 	}
 }

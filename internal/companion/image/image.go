@@ -53,6 +53,8 @@ type Config struct {
 	Gate  identity.Gate
 	Clock clock.Clock  // nil: the machine's
 	Log   *slog.Logger // nil: none
+	// Keystone is where callers without a valid token are sent; empty: it is not told.
+	Keystone string
 
 	MaxBytes     int64           // of one image; 0 means 1 TiB (Glance's image_size_cap)
 	ProjectBytes int64           // of all images of a project; 0 means no limit (user_storage_quota)

@@ -6,7 +6,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/kilonova/kilonova/internal/httpd"
-	"github.com/kilonova/kilonova/internal/nova"
 )
 
 type handler func(s *Server, w http.ResponseWriter, r *http.Request, v viewer) error
@@ -62,7 +61,7 @@ func (s *Server) Handler() http.Handler {
 		}
 	})
 	return httpd.Wrap(inner, s.cfg.Log, func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, nova.Errorf(nova.Internal, "panic"))
+		s.render(w, r, unexpected)
 	}, "x-openstack-request-id")
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/kilonova/kilonova/internal/httpd"
 )
@@ -58,17 +57,11 @@ func missing(kind, id string) *fault {
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault
 	if !errors.As(err, &f) {
-		if r.Context().Err() != nil {
-			return
-		}
-		s.log.Error("network", "request_id", httpd.RequestID(r.Context()),
-			"method", r.Method, "path", r.URL.Path, "error", err)
+		httpd.LogFault(s.log, r, err)
 		f = internalFault()
 	}
 	if f.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Keystone")
-		_ = httpd.WriteJSON(w, f.status, map[string]any{"error": map[string]any{
-			"code": f.status, "title": "Unauthorized", "message": f.msg}})
+		httpd.WriteUnauthorized(w, s.auth, f.msg)
 		return
 	}
 	_ = httpd.WriteJSON(w, f.status, map[string]any{"NeutronError": map[string]any{
@@ -81,7 +74,7 @@ func bodyFault(err error) error {
 	case errors.Is(err, httpd.ErrTooLarge):
 		return refuse(http.StatusRequestEntityTooLarge, "HTTPRequestEntityTooLarge", "Request body is too large.")
 	case errors.Is(err, httpd.ErrBadJSON), errors.Is(err, httpd.ErrTooDeep):
-		return badRequest("Malformed request body: %s.", strings.TrimPrefix(err.Error(), "the request body "))
+		return badRequest("Malformed request body: %s", err)
 	}
 	return badRequest("Unable to read the request body.")
 }

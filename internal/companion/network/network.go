@@ -44,6 +44,8 @@ type Config struct {
 	Gate  identity.Gate
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Keystone is where callers without a valid token are sent; empty: it is not told.
+	Keystone string
 	// Host is the name of the machine whose data path serves DHCP and routers.
 	Host string
 	// Notify, if set, is told after a commit what Nova wants to know of a server's
@@ -66,6 +68,7 @@ type Service struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	host    string
+	auth    string // Config.Keystone
 	notify  func(context.Context, []Event)
 	changed chan struct{}
 
@@ -89,7 +92,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		db: cfg.DB, gate: cfg.Gate, clock: cfg.Clock, log: cfg.Log, host: cfg.Host,
+		db: cfg.DB, gate: cfg.Gate, clock: cfg.Clock, log: cfg.Log, host: cfg.Host, auth: cfg.Keystone,
 		notify: cfg.Notify, changed: make(chan struct{}, 1),
 	}, nil
 }
