@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
-	"unicode/utf8"
 
+	"github.com/kilonova/kilonova/internal/api/rawjson"
 	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/nova"
 )
@@ -31,10 +31,10 @@ func errMalformed() error { return nova.Errorf(nova.Invalid, "Malformed request 
 // comes back in Nova's words as an error of kind nova.Invalid, and x is then undefined. The
 // size of the body is its reader's matter.
 func Decode(v V, body []byte, x any) error {
-	if body = trim(body); len(body) == 0 {
+	if body = rawjson.Trim(body); len(body) == 0 {
 		body = []byte("null")
 	}
-	if !utf8.Valid(body) || httpd.CheckJSON(body) != nil {
+	if httpd.CheckJSON(body) != nil {
 		return errMalformed()
 	}
 	s := &state{v: v}
@@ -49,7 +49,7 @@ func Decode(v V, body []byte, x any) error {
 //	microversion.Value(v, raw, &n.IDs, `format:"uuid" unique:"1"`)
 func Value(v V, raw []byte, x any, tag reflect.StructTag) error {
 	s := &state{v: v}
-	if err := s.run(trim(raw), x, tag); err != nil {
+	if err := s.run(rawjson.Trim(raw), x, tag); err != nil {
 		return err
 	}
 	if s.p.worst != nil {
@@ -60,15 +60,15 @@ func Value(v V, raw []byte, x any, tag reflect.StructTag) error {
 
 // Action names the action that body asks for: its only key.
 func Action(body []byte) (string, error) {
-	body = trim(body)
-	if len(body) == 0 || body[0] != '{' || !utf8.Valid(body) || httpd.CheckJSON(body) != nil {
+	body = rawjson.Trim(body)
+	if len(body) == 0 || body[0] != '{' || httpd.CheckJSON(body) != nil {
 		return "", errMalformed()
 	}
-	list := members(body)
+	list := rawjson.Members(body)
 	if len(list) != 1 {
 		return "", errMalformed()
 	}
-	return list[0].key, nil
+	return list[0].Key, nil
 }
 
 // state is one run of a decoder.
@@ -233,7 +233,7 @@ func makeSlice(t reflect.Type, tag reflect.StructTag, r *rule, chain reading) (d
 			r.wants(s, raw, typeArray)
 			return
 		}
-		list := items(raw)
+		list := rawjson.Items(raw)
 		r.list.check(s, raw, len(list), " is too short", " is too long")
 		if r.unique && !distinct(list) {
 			s.p.fail(raw, func() string { return pyRepr(raw) + " has non-unique elements" })
@@ -253,7 +253,7 @@ func distinct(list [][]byte) bool {
 	for _, raw := range list {
 		key := string(raw)
 		if raw[0] == '"' {
-			key = `"` + unquote(raw)
+			key = `"` + rawjson.Unquote(raw)
 		}
 		if seen[key] {
 			return false
@@ -277,16 +277,16 @@ func makeReadMap(t reflect.Type, tag reflect.StructTag, r *rule, chain reading) 
 			r.wants(s, raw, typeObject)
 			return
 		}
-		list := members(raw)
+		list := rawjson.Members(raw)
 		r.checkKeys(s, raw, list)
 		r.object.check(s, raw, len(list), " does not have enough properties", " has too many properties")
 		out := reflect.MakeMapWithSize(t, len(list))
 		for _, m := range list {
 			slot := reflect.New(t.Elem()).Elem()
-			s.p.enter(m.key)
-			inner(s, m.raw, slot)
+			s.p.enter(m.Key)
+			inner(s, m.Raw, slot)
 			s.p.leave()
-			out.SetMapIndex(reflect.ValueOf(m.key).Convert(t.Key()), slot)
+			out.SetMapIndex(reflect.ValueOf(m.Key).Convert(t.Key()), slot)
 		}
 		into.Set(out)
 	}, err

@@ -8,12 +8,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kilonova/kilonova/internal/api/pyrepr"
+	"github.com/kilonova/kilonova/internal/api/rawjson"
 )
 
 func (r *rule) string(s *state, raw []byte, into reflect.Value) {
 	switch kind := typeOf(raw); {
 	case kind == typeString:
-		str := unquote(raw)
+		str := rawjson.Unquote(raw)
 		r.text(s, raw, str)
 		into.SetString(str)
 	case kind == typeNull && r.null:
@@ -22,7 +25,7 @@ func (r *rule) string(s *state, raw []byte, into reflect.Value) {
 		n, _ := integer(raw)
 		into.SetString(n.String())
 	case kind == typeNumber && r.accept == typeNumber:
-		into.SetString(reprNumber(raw))
+		into.SetString(pyrepr.Number(raw))
 	case r.accept != "":
 		r.wants(s, raw, typeString, r.accept)
 	default:
@@ -48,10 +51,10 @@ func (r *rule) bool(s *state, raw []byte, into reflect.Value) {
 	case kind != typeString:
 		r.wants(s, raw, typeBoolean, typeString)
 	default:
-		str := unquote(raw)
+		str := rawjson.Unquote(raw)
 		if !slices.Contains(trues, str) && !slices.Contains(falses, str) {
 			s.p.fail(raw, func() string {
-				return pyRepr(raw) + " is not one of [True, " + reprStrings(trues) + ", False, " + reprStrings(falses) + "]"
+				return pyRepr(raw) + " is not one of [True, " + pyrepr.Texts(trues) + ", False, " + pyrepr.Texts(falses) + "]"
 			})
 		}
 		into.SetBool(slices.Contains(trues, str))
@@ -117,7 +120,7 @@ func (r *rule) numeral(s *state, raw []byte, kind string, otherwise *regexp.Rege
 	case got == typeNull && r.null:
 		return nil, false
 	case got == typeString && !r.strict:
-		str := unquote(raw)
+		str := rawjson.Unquote(raw)
 		with := *r
 		if with.pattern == nil {
 			with.pattern = otherwise
@@ -186,10 +189,10 @@ func (r *rule) float(s *state, raw []byte, into reflect.Value) {
 	}
 	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || into.OverflowFloat(f) {
-		s.p.fail(raw, func() string { return reprNumber(text) + " is greater than the maximum of 3.40282e+38" })
+		s.p.fail(raw, func() string { return pyrepr.Number(text) + " is greater than the maximum of 3.40282e+38" })
 		return
 	}
-	r.number(s, raw, f, reprNumber(text))
+	r.number(s, raw, f, pyrepr.Number(text))
 	into.SetFloat(f)
 }
 
@@ -207,7 +210,7 @@ func (r *rule) time(s *state, raw []byte, into reflect.Value) {
 	case kind != typeString:
 		r.wants(s, raw, typeString)
 	default:
-		t, err := ParseTime(unquote(raw))
+		t, err := ParseTime(rawjson.Unquote(raw))
 		if err != nil {
 			s.p.fail(raw, func() string { return pyRepr(raw) + " is not a 'date-time'" })
 		}

@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"slices"
 	"sync/atomic"
+
+	"github.com/kilonova/kilonova/internal/api/pyrepr"
+	"github.com/kilonova/kilonova/internal/api/rawjson"
 )
 
 // structDecoder reads one struct type; its plans are made on first use, one a version.
@@ -182,26 +185,26 @@ func (d *structDecoder) decode(s *state, raw []byte, into reflect.Value) {
 		return
 	}
 	plan := d.plan(s.v)
-	list := members(raw)
+	list := rawjson.Members(raw)
 	d.rule.object.check(s, raw, len(list), " does not have enough properties", " has too many properties")
 	before := s.p.count
 	var extra []string
 	rest := map[string][]byte{}
 	for _, m := range list {
-		f := plan.byName[m.key]
+		f := plan.byName[m.Key]
 		switch {
 		case f != nil:
-			s.p.enter(m.key)
-			f.dec(s, m.raw, into.FieldByIndex(f.index))
+			s.p.enter(m.Key)
+			f.dec(s, m.Raw, into.FieldByIndex(f.index))
 			s.p.leave()
 		case plan.rest != nil:
-			rest[m.key] = m.raw
-		case d.refuses(s.v, m.key, true):
-			extra = append(extra, m.key)
+			rest[m.Key] = m.Raw
+		case d.refuses(s.v, m.Key, true):
+			extra = append(extra, m.Key)
 		}
 	}
 	d.missing(s, raw, plan, func(name string) bool {
-		return slices.ContainsFunc(list, func(m member) bool { return m.key == name })
+		return slices.ContainsFunc(list, func(m rawjson.Member) bool { return m.Key == name })
 	})
 	extras(s, raw, extra)
 	if len(rest) > 0 {
@@ -226,7 +229,7 @@ func (d *structDecoder) refuses(v V, key string, otherwise bool) bool {
 func (d *structDecoder) missing(s *state, raw []byte, plan *inPlan, has func(string) bool) {
 	for _, name := range plan.required {
 		if !has(name) {
-			s.p.fail(raw, func() string { return reprString(name) + " is a required property" })
+			s.p.fail(raw, func() string { return pyrepr.Text(name) + " is a required property" })
 		}
 	}
 }
@@ -237,7 +240,7 @@ func extras(s *state, raw []byte, keys []string) {
 	}
 	slices.Sort(keys)
 	s.p.fail(raw, func() string {
-		return "Additional properties are not allowed (" + cutEcho(reprStrings(keys)) + wasOrWere(keys) + " unexpected)"
+		return "Additional properties are not allowed (" + cutEcho(pyrepr.Texts(keys)) + wasOrWere(keys) + " unexpected)"
 	})
 }
 
@@ -249,14 +252,14 @@ func wasOrWere(keys []string) string {
 }
 
 // checkKeys holds the keys of a map to its pattern.
-func (r *rule) checkKeys(s *state, raw []byte, list []member) {
+func (r *rule) checkKeys(s *state, raw []byte, list []rawjson.Member) {
 	if r.keys == nil {
 		return
 	}
 	var bad []string
 	for _, m := range list {
-		if !r.keys.MatchString(m.key) {
-			bad = append(bad, m.key)
+		if !r.keys.MatchString(m.Key) {
+			bad = append(bad, m.Key)
 		}
 	}
 	if len(bad) == 0 {
@@ -268,7 +271,7 @@ func (r *rule) checkKeys(s *state, raw []byte, list []member) {
 		if len(bad) == 1 {
 			verb = " does"
 		}
-		return cutEcho(reprStrings(bad)) + verb + " not match any of the regexes: " + reprString(r.keys.String())
+		return cutEcho(pyrepr.Texts(bad)) + verb + " not match any of the regexes: " + pyrepr.Text(r.keys.String())
 	})
 }
 

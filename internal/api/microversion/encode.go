@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 	"unsafe"
+
+	"github.com/kilonova/kilonova/internal/api/pyrepr"
 )
 
 // Ctx is what an answer is written for: a version, and what its reader may see.
@@ -191,15 +193,7 @@ func appendFloat(dst []byte, f float64, bits int) ([]byte, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return nil, fmt.Errorf("microversion: %v is no JSON number", f)
 	}
-	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
-		return strconv.AppendFloat(dst, f, 'e', -1, bits), nil
-	}
-	n := len(dst)
-	dst = strconv.AppendFloat(dst, f, 'f', -1, bits)
-	if !slices.Contains(dst[n:], '.') {
-		dst = append(dst, ".0"...)
-	}
-	return dst, nil
+	return pyrepr.AppendFloat(dst, f, bits), nil
 }
 
 func encodeRaw(dst []byte, _ Ctx, p unsafe.Pointer) ([]byte, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/kilonova/kilonova/internal/api/rawjson"
 	"github.com/kilonova/kilonova/internal/nova"
 )
 
@@ -22,7 +23,7 @@ func Reject(format string, args ...any) error { return &Rejection{fmt.Sprintf(fo
 
 // RejectAny is the Rejection of a value that has none of the shapes that it may have.
 func RejectAny(raw []byte) error {
-	return Reject("%s is not valid under any of the given schemas", pyRepr(trim(raw)))
+	return Reject("%s is not valid under any of the given schemas", pyRepr(rawjson.Trim(raw)))
 }
 
 // step is a key or an index on the way to a value.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kilonova/kilonova/internal/api/pyrepr"
 )
 
 // rule is what the tags of one field demand of its value.
@@ -112,13 +114,13 @@ func (r *rule) wants(s *state, raw []byte, names ...string) {
 	if r.null {
 		names = append(slices.Clip(names), typeNull)
 	}
-	s.p.fail(raw, func() string { return pyRepr(raw) + " is not of type " + reprStrings(names) })
+	s.p.fail(raw, func() string { return pyRepr(raw) + " is not of type " + pyrepr.Texts(names) })
 }
 
 // text checks a string against enum, pattern, format and length, in this order.
 func (r *rule) text(s *state, raw []byte, str string) {
 	if r.enum != nil && !r.among(s.v, str) {
-		s.p.fail(raw, func() string { return pyRepr(raw) + " is not one of [" + reprStrings(r.choices(s.v)) + "]" })
+		s.p.fail(raw, func() string { return pyRepr(raw) + " is not one of [" + pyrepr.Texts(r.choices(s.v)) + "]" })
 	}
 	r.matches(s, raw, str)
 	r.formatted(s, raw, str)
@@ -152,7 +154,7 @@ func (r *rule) choices(v V) []string {
 
 func (r *rule) matches(s *state, raw []byte, str string) {
 	if r.pattern != nil && !r.pattern.MatchString(str) {
-		s.p.fail(raw, func() string { return pyRepr(raw) + " does not match " + reprString(r.pattern.String()) })
+		s.p.fail(raw, func() string { return pyRepr(raw) + " does not match " + pyrepr.Text(r.pattern.String()) })
 	}
 }
 
@@ -172,9 +174,9 @@ func (r *rule) formatted(s *state, raw []byte, str string) {
 		case f.reason != "":
 			return "An invalid 'name' value was provided. The name must be: " + f.reason
 		case f.pattern != "":
-			return pyRepr(raw) + " does not match " + reprString(f.pattern)
+			return pyRepr(raw) + " does not match " + pyrepr.Text(f.pattern)
 		}
-		return pyRepr(raw) + " is not a " + reprString(f.name)
+		return pyRepr(raw) + " is not a " + pyrepr.Text(f.name)
 	}, f.reason != "")
 }
 
@@ -195,7 +197,7 @@ func bound(f float64) string {
 	if f == math.Trunc(f) && math.Abs(f) < 1e16 {
 		return strconv.FormatInt(int64(f), 10)
 	}
-	out, _ := appendFloat(nil, f, 64)
+	out := pyrepr.AppendFloat(nil, f, 64)
 	return string(out)
 }
 

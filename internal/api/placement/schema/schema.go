@@ -20,12 +20,12 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"github.com/kilonova/kilonova/internal/api/pyrepr"
 	"github.com/kilonova/kilonova/internal/httpd"
 )
 
@@ -65,17 +65,40 @@ type Pattern struct {
 
 // Fault is the rule that was broken.
 type Fault struct {
-	message string
-	rule    string
-	schema  []string
-	path    []string
-	value   any
+	message      string
+	rule         string
+	schema, path []any // the way to the rule, and to the value: keys and indexes
+	value        any
 }
 
 // Error is what the Python library says. What is long is cut.
 func (f *Fault) Error() string {
 	return fmt.Sprintf("%s\n\nFailed validating %s in schema%s\n\nOn instance%s:\n    %s", f.message, repr(f.rule),
-		strings.Join(f.schema, ""), strings.Join(f.path, ""), repr(f.value))
+		subscripts(f.schema), subscripts(f.path), repr(f.value))
+}
+
+// subscripts are the way to a part: ['list'][1].
+func subscripts(way []any) string {
+	var b strings.Builder
+	for _, part := range way {
+		b.WriteString("[" + repr(part) + "]")
+	}
+	return b.String()
+}
+
+// longest is how much of a value is shown in a refusal.
+const longest = 400
+
+// repr is a value as Python shows it, cut where it is long.
+func repr(v any) string {
+	if s, ok := v.(string); ok {
+		return pyrepr.Cut(pyrepr.Text(s), longest)
+	}
+	raw, err := json.Marshal(v)
+	if err != nil { // it came out of a document
+		return fmt.Sprint(v)
+	}
+	return pyrepr.Value(raw, longest)
 }
 
 // Check judges a value as encoding/json decodes it with UseNumber. It answers a *Fault.
@@ -90,7 +113,7 @@ func (s *Schema) Check(v any) error {
 
 // judge walks a value, and keeps the fault nearest to the top.
 type judge struct {
-	schema, path []string
+	schema, path []any
 	worst        *Fault
 }
 
@@ -102,15 +125,12 @@ func (j *judge) fault(rule string, v any, format string, args ...any) {
 }
 
 // inside judges a part. What lies no higher than a fault that is known is not looked at.
-func (j *judge) inside(s *Schema, v any, key any, schema ...any) {
+func (j *judge) inside(s *Schema, v, key any, schema ...any) {
 	if j.worst != nil && len(j.worst.path) <= len(j.path)+1 {
 		return
 	}
 	n, m := len(j.schema), len(j.path)
-	for _, part := range schema {
-		j.schema = append(j.schema, "["+repr(part)+"]")
-	}
-	j.path = append(j.path, "["+repr(key)+"]")
+	j.schema, j.path = append(j.schema, schema...), append(j.path, key)
 	j.check(s, v)
 	j.schema, j.path = j.schema[:n], j.path[:m]
 }
@@ -219,7 +239,7 @@ func (j *judge) array(s *Schema, v []any) {
 		return
 	}
 	for i, part := range v {
-		j.inside(s.Items, part, json.Number(strconv.Itoa(i)), "items")
+		j.inside(s.Items, part, i, "items")
 	}
 }
 

@@ -37,7 +37,7 @@ func TestAFaultIsToldInTheWordsOfThePythonLibrary(t *testing.T) {
 		`{"total": -1}`:                                 "-1 is less than the minimum of 1\n",
 		`{"total": 2147483648}`:                         "2147483648 is greater than the maximum of 2147483647\n\nFailed validating 'maximum' in schema['properties']['total']",
 		`{"total": 1, "ratio": 3.40282e+39}`:            "3.40282e+39 is greater than the maximum of 3.40282e+38\n\nFailed validating 'maximum'",
-		`{"total": 1, "ratio": 1e999}`:                  "1e999 is greater than",
+		`{"total": 1, "ratio": 1e999}`:                  "inf is greater than",
 		`{"total": 1.5}`:                                "1.5 is not of type 'integer'",
 		`{"total": true}`:                               "True is not of type 'integer'",
 		`{"total": 1, "generation": "1"}`:               "'1' is not of type 'integer', 'null'",

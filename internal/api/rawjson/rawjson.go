@@ -1,12 +1,16 @@
-package microversion
+// Package rawjson walks JSON as it was sent, which keeps what decoding into maps loses: the
+// order of keys, and numbers as they were written.
+//
+// It is for documents that httpd.CheckJSON has found valid, so its functions have no errors
+// of their own.
+//
+// Layer 4: edge; knows no room.
+package rawjson
 
 import (
 	"encoding/json"
 	"unicode/utf8"
 )
-
-// The functions here walk JSON that httpd.CheckJSON has found valid, so they have no
-// errors of their own.
 
 // space skips white space from i on.
 func space(b []byte, i int) int {
@@ -16,8 +20,8 @@ func space(b []byte, i int) int {
 	return i
 }
 
-// trim cuts white space from both ends.
-func trim(b []byte) []byte {
+// Trim cuts white space from both ends.
+func Trim(b []byte) []byte {
 	b = b[space(b, 0):]
 	for n := len(b); n > 0; n-- {
 		if c := b[n-1]; c != ' ' && c != '\n' && c != '\t' && c != '\r' {
@@ -72,23 +76,23 @@ func skipString(b []byte, i int) int {
 	return i
 }
 
-// member is one key of an object.
-type member struct {
-	key string
-	raw []byte
+// Member is one key of an object, with its value.
+type Member struct {
+	Key string
+	Raw []byte
 }
 
-// members lists an object's keys in the order in which they first came; of a repeated
+// Members lists an object's keys in the order in which they first came; of a repeated
 // key the last value counts, as in Python.
-func members(b []byte) []member {
-	var list []member
+func Members(b []byte) []Member {
+	var list []Member
 	var at map[string]int
 	for i := space(b, 1); b[i] != '}'; {
 		end := skipString(b, i)
-		key := unquote(b[i:end])
+		key := Unquote(b[i:end])
 		i = space(b, space(b, end)+1)
 		end = skip(b, i)
-		list, at = put(list, at, member{key, b[i:end]})
+		list, at = put(list, at, Member{key, b[i:end]})
 		if i = space(b, end); b[i] == ',' {
 			i = space(b, i+1)
 		}
@@ -98,33 +102,33 @@ func members(b []byte) []member {
 
 // put adds m, or gives its value to the member of that key. Small objects are searched,
 // larger ones get an index.
-func put(list []member, at map[string]int, m member) ([]member, map[string]int) {
+func put(list []Member, at map[string]int, m Member) ([]Member, map[string]int) {
 	const small = 16
 	if at == nil && len(list) == small {
 		at = make(map[string]int, 4*small)
 		for i := range list {
-			at[list[i].key] = i
+			at[list[i].Key] = i
 		}
 	}
 	if at != nil {
-		if i, ok := at[m.key]; ok {
-			list[i].raw = m.raw
+		if i, ok := at[m.Key]; ok {
+			list[i].Raw = m.Raw
 			return list, at
 		}
-		at[m.key] = len(list)
+		at[m.Key] = len(list)
 		return append(list, m), at
 	}
 	for i := range list {
-		if list[i].key == m.key {
-			list[i].raw = m.raw
+		if list[i].Key == m.Key {
+			list[i].Raw = m.Raw
 			return list, at
 		}
 	}
 	return append(list, m), at
 }
 
-// items lists an array's values.
-func items(b []byte) [][]byte {
+// Items lists an array's values.
+func Items(b []byte) [][]byte {
 	var list [][]byte
 	for i := space(b, 1); b[i] != ']'; {
 		end := skip(b, i)
@@ -136,8 +140,8 @@ func items(b []byte) [][]byte {
 	return list
 }
 
-// unquote is the text of a JSON string.
-func unquote(b []byte) string {
+// Unquote is the text of a JSON string.
+func Unquote(b []byte) string {
 	inner := b[1 : len(b)-1]
 	for _, c := range inner {
 		if c == '\\' || c >= utf8.RuneSelf {
@@ -149,35 +153,4 @@ func unquote(b []byte) string {
 		}
 	}
 	return string(inner)
-}
-
-// Names of JSON types, as python-jsonschema calls them.
-const (
-	typeObject  = "object"
-	typeArray   = "array"
-	typeString  = "string"
-	typeBoolean = "boolean"
-	typeNull    = "null"
-	typeInteger = "integer"
-	typeNumber  = "number"
-)
-
-// typeOf names the type of a value; a number with no fraction is an integer.
-func typeOf(raw []byte) string {
-	switch raw[0] {
-	case '{':
-		return typeObject
-	case '[':
-		return typeArray
-	case '"':
-		return typeString
-	case 't', 'f':
-		return typeBoolean
-	case 'n':
-		return typeNull
-	}
-	if _, ok := integer(raw); ok {
-		return typeInteger
-	}
-	return typeNumber
 }
