@@ -54,8 +54,9 @@ func (s *Settings) Config(zone string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	s.Request.Aliases = aliases
-	return Config{Driver: driver, SubsetSize: s.Subset, PackCells: s.Filters.PackCells, Shuffle: s.Shuffle, Attempts: s.Attempts, Terse: !s.Explain, Request: s.Request,
+	req := s.Request
+	req.Aliases = aliases
+	return Config{Driver: driver, SubsetSize: s.Subset, PackCells: s.Filters.PackCells, Shuffle: s.Shuffle, Attempts: s.Attempts, Terse: !s.Explain, Request: req,
 		Filters: listed(filters), Weighers: listed(weighers)}, nil
 }
 

@@ -122,12 +122,15 @@ func (x *Refusal) add(hosts int, examples []string) {
 	x.Examples = addExamples(x.Examples, examples)
 }
 
+// addExamples keeps them in order: the same hosts are told in the same words.
 func addExamples(have, more []string) []string {
 	for _, name := range more {
 		if len(have) >= maxExamples {
 			break
 		}
-		have = append(have, cut(name, maxName))
+		name = cut(name, maxName)
+		at, _ := slices.BinarySearch(have, name)
+		have = slices.Insert(have, at, name)
 	}
 	return have
 }

@@ -16,7 +16,7 @@ func TestAReportSaysWhatRefusedHowMany(t *testing.T) {
 	r.Hosts = 4
 	r.Refuse(explain.Miss{By: "ComputeFilter", Reason: "disabled"}, 1, "a")
 	r.Refuse(explain.Miss{By: "MEMORY_MB", Resource: true, Reason: "512 free, 1024 asked", Asked: 1024, Free: 512}, 1, "b")
-	r.Refuse(explain.Miss{By: "MEMORY_MB", Resource: true, Reason: "256 free, 1024 asked", Asked: 1024, Free: 256}, 2, "c", "d")
+	r.Refuse(explain.Miss{By: "MEMORY_MB", Resource: true, Reason: "256 free, 1024 asked", Asked: 1024, Free: 256}, 2, "d", "c")
 	r.Sort()
 	r.Near(1, []explain.Miss{r.Refused[0].Miss}, []explain.Change{explain.Less("MEMORY_MB", 1024, 512)}, "b")
 	if got, want := r.Message(), "No valid host was found. Of 4 hosts, MEMORY_MB refused 3 (512 free, 1024 asked), ComputeFilter refused 1 (disabled)."+
