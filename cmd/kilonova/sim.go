@@ -125,7 +125,7 @@ func (s *simCmd) stream() (_ sim.Stream, done func() error, err error) {
 			}
 			done = in.Close
 		}
-		return sim.NewRecorded(in), done, nil
+		return sim.NewRecorded(in.Name(), in), done, nil
 	}
 	mix := sim.DefaultMix()
 	if s.Mix != "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/target"
 )
 
 // Config is what a simulated fleet is made of.
@@ -34,11 +35,11 @@ type Config struct {
 const zone = "nova"
 
 // Scheduled is a Fleet whose hosts the real scheduler chooses. Hosts and zones are rows of a
-// store of its own, as the scheduler reads them; what is taken is only in memory.
+// store of its own, as the scheduler reads them; amounts that are taken are only in memory.
 type Scheduled struct {
 	*ledger
 	scheduler *scheduler.Scheduler
-	store     *store.Store
+	groups    map[string]bool // ids
 	dir       string
 }
 
@@ -48,17 +49,17 @@ func NewScheduled(ctx context.Context, cfg Config) (_ *Scheduled, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Scheduled{ledger: newLedger(), dir: dir}
+	f := &Scheduled{groups: map[string]bool{}, dir: dir}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	db, err := sqlite.Open(filepath.Join(dir, "sim.db"))
+	db, err := sqlite.OpenScratch(filepath.Join(dir, "sim.db"))
 	if err != nil {
 		return nil, err
 	}
-	f.store = store.New(db, cfg.Clock)
+	f.ledger = newLedger(store.New(db, cfg.Clock))
 	if err := f.store.Migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -71,6 +72,7 @@ func NewScheduled(ctx context.Context, cfg Config) (_ *Scheduled, err error) {
 	}
 	draw := rand.New(rand.NewPCG(cfg.Seed, 0x686f737473))
 	c.Store, c.Placement, c.Clock, c.Rand = f.store, f.ledger, cfg.Clock, draw.IntN
+	c.Groups = target.Groups(f.store, -1)
 	c.Request.OwnerTrait = true
 	c.DownAfter = longest // simulated hosts are always heard
 	// Nobody else changes anything here: there is nothing to read again before a refusal.
@@ -83,6 +85,7 @@ func NewScheduled(ctx context.Context, cfg Config) (_ *Scheduled, err error) {
 
 // Place claims a host.
 func (f *Scheduled) Place(ctx context.Context, v *nova.Server) (string, error) {
+	f.asks = v
 	at, err := f.scheduler.Claim(ctx, v, nil)
 	return at.Host, err
 }
@@ -95,7 +98,7 @@ func (f *Scheduled) Remove(ctx context.Context, serverID string) error {
 // Close removes what the fleet keeps.
 func (f *Scheduled) Close() error {
 	var err error
-	if f.store != nil {
+	if f.ledger != nil {
 		err = f.store.Close()
 	}
 	return errors.Join(err, os.RemoveAll(f.dir))

@@ -60,14 +60,14 @@ func TestNothingIsOverbookedAndAllIsGivenBack(t *testing.T) {
 	for i := range 40 {
 		fmt.Fprintf(&lines, `{"at": 100, "delete": "s%d"}`+"\n", i)
 	}
-	report, all := play(t, fleet, sim.NewRecorded(strings.NewReader(lines.String())), nil)
+	report, all := play(t, fleet, sim.NewRecorded("tape", strings.NewReader(lines.String())), nil)
 	// Two processors make eight VCPUs, which are two servers of three; but one server may have
 	// no more than two.
 	if report.Placed != 0 || report.Refusals[0].Count != 40 || !strings.Contains(all[0].Refused, "3 asked") {
 		t.Errorf("a server that is larger than a host: %+v", report)
 	}
 	two := strings.ReplaceAll(lines.String(), `"vcpus": 3`, `"vcpus": 2`)
-	report, _ = play(t, fleet, sim.NewRecorded(strings.NewReader(two)), nil)
+	report, _ = play(t, fleet, sim.NewRecorded("tape", strings.NewReader(two)), nil)
 	if report.Placed != 4*hosts || report.Refused != 40-4*hosts || report.HostsUsed != hosts {
 		t.Errorf("%+v", report)
 	}
@@ -81,7 +81,7 @@ func TestNothingIsOverbookedAndAllIsGivenBack(t *testing.T) {
 
 func TestZonesAndHintsAreKept(t *testing.T) {
 	fleet := newFleet(t, 1, sim.Hosts{Count: 2, VCPUs: 4, RAM: 8192, Disk: 100, Zone: "east"}, sim.Hosts{Count: 2, VCPUs: 4, RAM: 8192, Disk: 100, Zone: "west"})
-	_, all := play(t, fleet, sim.NewRecorded(strings.NewReader(`
+	_, all := play(t, fleet, sim.NewRecorded("tape", strings.NewReader(`
 {"at": 0, "create": "a", "zone": "west", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
 {"at": 1, "create": "b", "zone": "east", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
 {"at": 2, "create": "c", "zone": "north", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
@@ -102,7 +102,7 @@ func TestAServerThatEndedIsCountedNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer fleet.Close() //nolint:errcheck // the test is over
-	_, all := play(t, fleet, sim.NewRecorded(strings.NewReader(`
+	_, all := play(t, fleet, sim.NewRecorded("tape", strings.NewReader(`
 {"at": 0, "create": "a", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
 {"at": 1, "create": "b", "flavor": {"name": "f", "vcpus": 1, "ram": 512, "disk": 1}}
 {"at": 2, "delete": "a"}

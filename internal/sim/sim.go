@@ -23,6 +23,9 @@ type Fleet interface {
 	// Place chooses a host and takes the server's room there. nova.Invalid says that there is
 	// no valid host, and why.
 	Place(ctx context.Context, v *nova.Server) (host string, err error)
+	// Group answers the id of a project's server group, which is made when there is none of
+	// that name.
+	Group(ctx context.Context, project string, g Group) (id string, err error)
 	// Remove gives the room back.
 	Remove(ctx context.Context, serverID string) error
 	// Fill is what is used of the fleet, by resource class.
@@ -118,7 +121,13 @@ func (r *Run) Play(ctx context.Context, s Stream) (*Report, error) {
 func (r *Run) create(ctx context.Context, e Event, report *Report) (refused bool, err error) {
 	report.Requests++
 	p := Placement{At: e.At, Server: e.Create, Flavor: e.Flavor.Name}
-	p.Host, err = r.Fleet.Place(ctx, e.server())
+	v := e.server()
+	if e.Group != nil {
+		if v.GroupID, err = r.Fleet.Group(ctx, e.Project, *e.Group); err != nil {
+			return false, fmt.Errorf("group %s: %w", e.Group.Name, err)
+		}
+	}
+	p.Host, err = r.Fleet.Place(ctx, v)
 	switch {
 	case err == nil:
 		report.Placed++

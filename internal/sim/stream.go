@@ -1,9 +1,8 @@
 package sim
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -46,6 +45,7 @@ type Event struct {
 	Life    Seconds             `json:"life,omitempty"`
 	Project string              `json:"project,omitempty"`
 	Zone    string              `json:"zone,omitempty"`
+	Group   *Group              `json:"group,omitempty"`
 	Image   map[string]string   `json:"image_properties,omitempty"`
 	Hints   map[string][]string `json:"hints,omitempty"`
 }
@@ -133,20 +133,15 @@ func spread(r *rand.Rand, mean time.Duration) time.Duration {
 
 // Recorded reads a stream that was written with one event a line.
 type Recorded struct {
-	lines *bufio.Scanner
-	line  int
-	last  Seconds
-	next  *Event
+	lines  *lines
+	groups circles
+	last   Seconds
+	next   *Event
 }
 
-// maxLine bounds a line of a recording.
-const maxLine = 64 << 10
-
-// NewRecorded reads from r.
-func NewRecorded(r io.Reader) *Recorded {
-	s := bufio.NewScanner(r)
-	s.Buffer(nil, maxLine)
-	return &Recorded{lines: s}
+// NewRecorded reads from r, the file of that name.
+func NewRecorded(name string, r io.Reader) *Recorded {
+	return &Recorded{lines: newLines(name, r), groups: circles{}}
 }
 
 // Peek reads. A line that is no event, or out of order, is an error that names it.
@@ -154,26 +149,17 @@ func (d *Recorded) Peek() (Event, bool, error) {
 	if d.next != nil {
 		return *d.next, true, nil
 	}
-	for d.lines.Scan() {
-		d.line++
-		b := bytes.TrimSpace(d.lines.Bytes())
-		if len(b) == 0 {
-			continue
-		}
-		e, err := readEvent(b)
-		if err == nil && e.At < d.last {
-			err = fmt.Errorf("it is earlier than the line before")
-		}
-		if err != nil {
-			return Event{}, false, fmt.Errorf("line %d: %w", d.line, err)
-		}
-		d.last, d.next = e.At, &e
-		return e, true, nil
+	var e Event
+	if err := d.lines.next(&e); errors.Is(err, io.EOF) {
+		return Event{}, false, nil
+	} else if err != nil {
+		return Event{}, false, err
 	}
-	if err := d.lines.Err(); err != nil {
-		return Event{}, false, fmt.Errorf("line %d: %w", d.line+1, err)
+	if err := d.check(&e); err != nil {
+		return Event{}, false, d.lines.wrong(err)
 	}
-	return Event{}, false, nil
+	d.last, d.next = e.At, &e
+	return e, true, nil
 }
 
 // Drop takes the event.
@@ -182,27 +168,23 @@ func (d *Recorded) Drop() { d.next = nil }
 // most bounds each number of a flavor: what an int32 holds, as in Nova's database.
 const most = math.MaxInt32
 
-func readEvent(b []byte) (e Event, err error) {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&e); err != nil {
-		return e, err
-	}
-	if dec.More() {
-		return e, fmt.Errorf("there is something after the event")
-	}
+func (d *Recorded) check(e *Event) error {
 	f := e.Flavor
 	switch {
+	case e.At < d.last:
+		return errors.New("it is earlier than the line before")
 	case (e.Create == "") == (e.Delete == ""):
-		return e, fmt.Errorf("an event names either a server to create or one to delete")
+		return errors.New("an event names either a server to create or one to delete")
 	case e.Delete != "":
-		return e, nil
+		return nil
 	case f.VCPUs < 0 || f.RAM < 0 || f.Disk < 0 || f.VCPUs > most || f.RAM > most || f.Disk > most:
-		return e, fmt.Errorf("flavor %s: vcpus, ram and disk are from 0 to %d", f.Name, most)
+		return fmt.Errorf("flavor %s: vcpus, ram and disk are from 0 to %d", f.Name, most)
 	case f.VCPUs+f.RAM+f.Disk == 0:
-		return e, fmt.Errorf("server %s has no flavor", e.Create)
+		return fmt.Errorf("server %s has no flavor", e.Create)
+	case e.Group != nil:
+		return d.groups.meet(e)
 	}
-	return e, nil
+	return nil
 }
 
 // Tee writes down what a stream yields, for a replay.

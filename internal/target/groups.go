@@ -3,9 +3,15 @@ package target
 import (
 	"context"
 
+	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 	"github.com/kilonova/kilonova/internal/servergroup"
+	"github.com/kilonova/kilonova/internal/store"
 )
+
+// Groups are the server groups of a store, as a scheduler asks for them. A project may have
+// so many; any number when most is negative.
+func Groups(s *store.Store, most int64) scheduler.Groups { return groups{servergroup.New(s, most)} }
 
 // groups shows the scheduler the room of server groups in its own words.
 type groups struct{ *servergroup.Room }

@@ -18,7 +18,6 @@ import (
 	"github.com/kilonova/kilonova/internal/reconcile"
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/server"
-	"github.com/kilonova/kilonova/internal/servergroup"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -66,7 +65,7 @@ func startScheduler(ctx context.Context, c *Cloud) error {
 	}
 	cfg.Store, cfg.Placement, cfg.Clock, cfg.Refused = c.store, c.placement, c.opt.Clock, c.metrics.refused
 	cfg.Missed = c.metrics.missed
-	cfg.Groups = groups{servergroup.New(c.store, c.opt.Settings.Limits.ServerGroups)}
+	cfg.Groups = Groups(c.store, c.opt.Settings.Limits.ServerGroups)
 	cfg.DownAfter = time.Duration(c.opt.Settings.API.DownAfter) * time.Second
 	cfg.Request.OwnerTrait = true // each agent of ours puts it on what it announces
 	c.scheduler = scheduler.New(cfg)

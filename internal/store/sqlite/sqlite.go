@@ -18,9 +18,14 @@ import (
 
 // Open opens, or makes, the database file at path. A commit that returned survives the
 // loss of power (synchronous=FULL).
-func Open(path string) (*sqldb.DB, error) {
+func Open(path string) (*sqldb.DB, error) { return openAs(path, "FULL") }
+
+// OpenScratch is Open for a file that nobody wants after its process: it waits for no disk.
+func OpenScratch(path string) (*sqldb.DB, error) { return openAs(path, "OFF") }
+
+func openAs(path, synchronous string) (*sqldb.DB, error) {
 	pragmas := url.Values{"_pragma": {
-		"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(0)",
+		"journal_mode(WAL)", "synchronous(" + synchronous + ")", "busy_timeout(10000)", "foreign_keys(0)",
 		"cache_size(-16384)", "wal_autocheckpoint(4000)", "temp_store(MEMORY)",
 	}}
 	dsn := (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: pragmas.Encode()}).String()
