@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -19,7 +20,7 @@ type checkCmd struct {
 }
 
 // Run prints the findings; any finding is a failure, for scripts.
-func (c *checkCmd) Run() error {
+func (c *checkCmd) Run(out io.Writer) error {
 	found, err := target.Check(context.Background(), target.Options{
 		StateDir: c.StateDir, Database: c.Database, Virt: c.Virt, LibvirtURI: c.LibvirtURI, Clock: clock.Real{},
 	})
@@ -29,7 +30,7 @@ func (c *checkCmd) Run() error {
 	if found == nil {
 		found = []string{}
 	}
-	err = c.print(found, func(t table.Writer) {
+	err = c.print(out, found, func(t table.Writer) {
 		for _, f := range found {
 			t.AppendRow(table.Row{f})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,9 +16,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// osCloud names a cloud.
+type osCloud struct {
+	OSCloud string `name:"os-cloud" env:"OS_CLOUD" placeholder:"NAME" help:"Cloud in clouds.yaml, as the openstack command finds it."`
+}
+
 // cloudFlags say which cloud's API a command asks.
 type cloudFlags struct {
-	OSCloud  string `name:"os-cloud" env:"OS_CLOUD" placeholder:"NAME" help:"Cloud in clouds.yaml, as the openstack command finds it."`
+	osCloud
 	StateDir string `placeholder:"DIR" help:"State directory of a running cloud on this machine, instead of --os-cloud: its administrator asks."`
 }
 
@@ -154,4 +160,21 @@ func ask(ctx context.Context, c *gophercloud.ServiceClient, method, path string,
 	}
 	_, err := c.Request(ctx, method, c.ServiceURL(path), opts)
 	return told(err)
+}
+
+// told is the service's own sentence of an error.
+func told(err error) error {
+	var code gophercloud.ErrUnexpectedResponseCode
+	if !errors.As(err, &code) {
+		return err
+	}
+	var fault map[string]struct{ Message string }
+	if json.Unmarshal(code.Body, &fault) == nil {
+		for _, f := range fault {
+			if f.Message != "" {
+				return errors.New(f.Message)
+			}
+		}
+	}
+	return err
 }

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -19,12 +18,11 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/scheduler/explain"
 	"github.com/kilonova/kilonova/internal/store"
-	"github.com/kilonova/kilonova/internal/target"
 )
 
 // explainCmd says why a server is where it is, or nowhere.
 type explainCmd struct {
-	OSCloud  string `name:"os-cloud" env:"OS_CLOUD" placeholder:"NAME" help:"Cloud in clouds.yaml, as the openstack command finds it."`
+	osCloud
 	StateDir string `placeholder:"DIR" help:"Read the database of a cloud on this machine instead, running or not."`
 	Database string `placeholder:"URL" help:"Read this database instead."`
 	output
@@ -44,20 +42,20 @@ Examples:
 }
 
 // Run prints it.
-func (c *explainCmd) Run() error {
+func (c *explainCmd) Run(out io.Writer) error {
 	ctx := context.Background()
 	p, err := c.read(ctx)
 	if err != nil {
 		return err
 	}
-	return c.printAll(p, placementTables(p)...)
+	return c.print(out, p, placementTables(p)...)
 }
 
 func (c *explainCmd) read(ctx context.Context) (conductor.Placement, error) {
 	if c.StateDir != "" || c.Database != "" {
-		return c.fromStore(ctx)
+		return c.fromStore()
 	}
-	client, err := cloudFlags{OSCloud: c.OSCloud}.client(ctx)
+	client, err := cloudFlags{osCloud: c.osCloud}.client(ctx)
 	if err != nil {
 		return conductor.Placement{}, err
 	}
@@ -72,13 +70,8 @@ func (c *explainCmd) read(ctx context.Context) (conductor.Placement, error) {
 	return out.Placement, err
 }
 
-func (c *explainCmd) fromStore(ctx context.Context) (p conductor.Placement, err error) {
-	s, err := target.OpenStore(ctx, c.StateDir, c.Database, clockOfCommands)
-	if err != nil {
-		return p, err
-	}
-	defer s.Close() //nolint:errcheck // nothing was written
-	err = s.View(ctx, func(t *store.Tx) error {
+func (c *explainCmd) fromStore() (p conductor.Placement, err error) {
+	err = where{StateDir: c.StateDir, Database: c.Database}.view(func(t *store.Tx) error {
 		id, err := storedServer(t, c.Server)
 		if err == nil {
 			p, err = conductor.Explain(t, id)
@@ -137,23 +130,6 @@ func serverID(ctx context.Context, c *gophercloud.ServiceClient, name string) (s
 	return found.Servers[0].ID, nil
 }
 
-// told is the service's own sentence of an error.
-func told(err error) error {
-	var code gophercloud.ErrUnexpectedResponseCode
-	if !errors.As(err, &code) {
-		return err
-	}
-	var fault map[string]struct{ Message string }
-	if json.Unmarshal(code.Body, &fault) == nil {
-		for _, f := range fault {
-			if f.Message != "" {
-				return errors.New(f.Message)
-			}
-		}
-	}
-	return err
-}
-
 // placementTables are what a person reads: the decision, who refused, and the nearest miss.
 func placementTables(p conductor.Placement) []func(table.Writer) {
 	out := []func(table.Writer){func(t table.Writer) {
@@ -169,12 +145,7 @@ func placementTables(p conductor.Placement) []func(table.Writer) {
 		row("because", p.Failure)
 	}}
 	if len(p.Refused) > 0 {
-		out = append(out, func(t table.Writer) {
-			t.AppendHeader(table.Row{"Refused by", "Hosts", "Reason", "Such as"})
-			for _, x := range p.Refused {
-				t.AppendRow(table.Row{x.By, x.Hosts, x.Reason, strings.Join(x.Examples, ", ")})
-			}
-		})
+		out = append(out, refusedTable(p.Refused))
 	}
 	if p.Nearest != nil {
 		out = append(out, nearestTable(p.Nearest))

@@ -26,13 +26,6 @@ type cli struct {
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 }
 
-func firstOf(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
 func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("kilonova"), kong.Description("OpenStack Compute in one binary."),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kilonova/kilonova/internal/conf"
 	"github.com/kilonova/kilonova/internal/policy"
+	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/target"
 )
 
@@ -44,11 +45,7 @@ func (c *syncCmd) Run() error {
 			return err
 		}
 	}
-	s, err := c.open(context.Background())
-	if err != nil {
-		return err
-	}
-	return s.Close()
+	return c.with(func(context.Context, *store.Store) error { return nil })
 }
 
 type managePolicy struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,13 +46,9 @@ const (
 	unexpected = 255
 )
 
-// with opens the store for fn; what fails without a code of its own has the one given.
-func (w where) with(code int, fn func(ctx context.Context, s *store.Store) error) error {
-	ctx := context.Background()
-	s, err := w.open(ctx)
-	if err == nil {
-		err = firstOf(fn(ctx, s), s.Close())
-	}
+// coded is with, where what fails without a code of its own has the one given.
+func (w where) coded(code int, fn func(ctx context.Context, s *store.Store) error) error {
+	err := w.with(fn)
 	if err == nil || errors.As(err, new(coded)) {
 		return err
 	}
@@ -115,8 +112,8 @@ func (c *healCmd) Run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return c.with(unexpected, func(ctx context.Context, s *store.Store) error {
-		rows := []audit.Healing{}
+	return c.coded(unexpected, func(ctx context.Context, s *store.Store) error {
+		var rows []audit.Healing
 		healed, err := audit.New(s).Heal(ctx, ask, request.Resources, func(h audit.Healing) {
 			if h.Done || c.Verbose {
 				rows = append(rows, h)
@@ -145,21 +142,9 @@ func (c *healCmd) Run(out io.Writer) error {
 }
 
 func (c *healCmd) show(out io.Writer, rows []audit.Healing, healed int) error {
-	if c.Output == "json" {
-		return c.print(rows, nil)
-	}
-	if len(rows) > 0 {
-		if err := c.print(rows, func(t table.Writer) {
-			t.AppendHeader(table.Row{"Instance", "Host", "Allocations", "Result"})
-			for _, h := range rows {
-				t.AppendRow(table.Row{h.Server, h.Host, amounts(h.Resources), h.Result})
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(out, "Processed %d instances.\n", healed)
-	return err
+	return printList(c.output, out, rows, table.Row{"Instance", "Host", "Allocations", "Result"}, func(h audit.Healing) table.Row {
+		return table.Row{h.Server, h.Host, amounts(h.Resources), h.Result}
+	}, fmt.Sprintf("Processed %d instances.", healed))
 }
 
 type auditCmd struct {
@@ -184,7 +169,7 @@ Examples:
 
 // Run looks, and deletes when told to.
 func (c *auditCmd) Run(out io.Writer) error {
-	return c.with(1, func(ctx context.Context, s *store.Store) error {
+	return c.coded(1, func(ctx context.Context, s *store.Store) error {
 		room := audit.New(s)
 		found, err := room.Orphans(ctx, c.ResourceProvider)
 		if nova.IsNotFound(err) {
@@ -215,27 +200,13 @@ func (c *auditCmd) Run(out io.Writer) error {
 }
 
 func (c *auditCmd) show(out io.Writer, found []audit.Orphan) error {
-	if c.Output == "json" {
-		if found == nil {
-			found = []audit.Orphan{}
-		}
-		return c.print(found, nil)
+	closing := ""
+	if c.Verbose {
+		closing = fmt.Sprintf("Processed %d allocations.", len(found))
 	}
-	if len(found) > 0 {
-		if err := c.print(found, func(t table.Writer) {
-			t.AppendHeader(table.Row{"Consumer", "Type", "Resource Provider", "Allocations", "Result"})
-			for _, o := range found {
-				t.AppendRow(table.Row{o.Consumer, o.Type, o.Provider, amounts(o.Resources), map[bool]string{true: "deleted", false: "can be deleted"}[o.Deleted]})
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	if !c.Verbose {
-		return nil
-	}
-	_, err := fmt.Fprintf(out, "Processed %d allocations.\n", len(found))
-	return err
+	return printList(c.output, out, found, table.Row{"Consumer", "Type", "Resource Provider", "Allocations", "Result"}, func(o audit.Orphan) table.Row {
+		return table.Row{o.Consumer, o.Type, o.Provider, amounts(o.Resources), choose(o.Deleted, "deleted", "can be deleted")}
+	}, closing)
 }
 
 type aggsCmd struct {
@@ -260,7 +231,7 @@ var lackCodes = map[audit.Lack]int{audit.ManyNodes: 1, audit.NoService: 4, audit
 
 // Run mirrors what can be, and fails with the first that cannot.
 func (c *aggsCmd) Run(out io.Writer) error {
-	return c.with(unexpected, func(ctx context.Context, s *store.Store) error {
+	return c.coded(unexpected, func(ctx context.Context, s *store.Store) error {
 		rows, err := audit.New(s).Memberships(ctx)
 		if err != nil {
 			return coded{err, 2}
@@ -282,29 +253,13 @@ func (c *aggsCmd) Run(out io.Writer) error {
 }
 
 func (c *aggsCmd) show(out io.Writer, rows []audit.Membership, changed int) error {
-	shown := []audit.Membership{}
+	var shown []audit.Membership
 	for _, m := range rows {
 		if c.Verbose || !m.There {
 			shown = append(shown, m)
 		}
 	}
-	if c.Output == "json" {
-		return c.print(shown, nil)
-	}
-	if len(shown) > 0 {
-		if err := c.print(shown, func(t table.Writer) {
-			t.AppendHeader(table.Row{"Host", "Aggregate", "Resource Provider", "Result"})
-			for _, m := range shown {
-				result := map[bool]string{true: "was there", false: "added"}[m.There]
-				if m.Lacks != "" {
-					result = string(m.Lacks)
-				}
-				t.AppendRow(table.Row{m.Host, m.Aggregate, m.Provider, result})
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(out, "Changed the aggregates of %d resource providers.\n", changed)
-	return err
+	return printList(c.output, out, shown, table.Row{"Host", "Aggregate", "Resource Provider", "Result"}, func(m audit.Membership) table.Row {
+		return table.Row{m.Host, m.Aggregate, m.Provider, cmp.Or(string(m.Lacks), choose(m.There, "was there", "added"))}
+	}, fmt.Sprintf("Changed the aggregates of %d resource providers.", changed))
 }

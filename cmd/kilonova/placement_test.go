@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -218,14 +218,9 @@ func want(t *testing.T, err error) {
 // run runs a command line, and answers its exit code and what it printed.
 func run(t *testing.T, line string) (code int, out string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "out")
-	f, err := os.Create(path)
-	want(t, err)
-	stdout := os.Stdout
-	os.Stdout = f
-	defer func() { os.Stdout = stdout }()
+	var printed bytes.Buffer
 	var c cli
-	p, err := kong.New(&c, kong.Name("kilonova"), kong.BindTo(f, (*io.Writer)(nil)), kong.Vars{"version": "x"})
+	p, err := kong.New(&c, kong.Name("kilonova"), kong.BindTo(&printed, (*io.Writer)(nil)), kong.Vars{"version": "x"})
 	want(t, err)
 	k, err := p.Parse(strings.Fields(line))
 	want(t, err)
@@ -236,8 +231,5 @@ func run(t *testing.T, line string) (code int, out string) {
 		}
 		out = err.Error() + "\n"
 	}
-	want(t, f.Close())
-	b, err := os.ReadFile(path)
-	want(t, err)
-	return code, out + string(b)
+	return code, out + printed.String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/saga"
 	"github.com/kilonova/kilonova/internal/store"
-	"github.com/kilonova/kilonova/internal/target"
 )
 
 // sagaCmd is the runbook of operations: they are read and written where they are kept, so
@@ -22,16 +22,6 @@ type sagaCmd struct {
 	Show    sagaShow    `cmd:"" help:"Show one operation: its step, since when, and why."`
 	Retry   sagaRetry   `cmd:"" help:"Let a stuck operation try again from the step that failed."`
 	Abandon sagaAbandon `cmd:"" help:"Give a stuck operation up. What it left behind is yours to clear."`
-}
-
-// where says which database an operator command works on.
-type where struct {
-	StateDir string `placeholder:"DIR" help:"State directory of the cloud." required:"" xor:"where"`
-	Database string `placeholder:"URL" help:"Database of the cloud." required:"" xor:"where"`
-}
-
-func (w where) open(ctx context.Context) (*store.Store, error) {
-	return target.OpenStore(ctx, w.StateDir, w.Database, clock.Real{})
 }
 
 // sagaView is an operation as this command prints it.
@@ -65,15 +55,9 @@ type sagaList struct {
 }
 
 // Run lists what does not rest, and what is stuck.
-func (l *sagaList) Run() error {
-	ctx := context.Background()
-	s, err := l.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close() //nolint:errcheck // nothing was written
+func (l *sagaList) Run(out io.Writer) error {
 	views := []sagaView{}
-	err = s.View(ctx, func(t *store.Tx) error {
+	err := l.view(func(t *store.Tx) error {
 		stuck, err := t.Sagas().InPhase(saga.Stuck, l.Limit)
 		if err != nil {
 			return err
@@ -88,7 +72,7 @@ func (l *sagaList) Run() error {
 		return err
 	}
 	now := clock.Real{}.Now()
-	return l.print(views, func(t table.Writer) {
+	return l.print(out, views, func(t table.Writer) {
 		t.AppendHeader(table.Row{"ID", "Operation", "Server", "Phase", "Step", "Since", "Reason"})
 		for _, v := range views {
 			t.AppendRow(table.Row{v.ID, v.Operation, v.Server, v.Phase, v.Step, now.Sub(v.Since).Round(time.Second), cut(v.Reason, 40)})
@@ -113,20 +97,14 @@ type sagaShow struct {
 }
 
 // Run shows one operation with its steps.
-func (c *sagaShow) Run() error {
-	ctx := context.Background()
-	s, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close() //nolint:errcheck // nothing was written
+func (c *sagaShow) Run(out io.Writer) error {
 	var r saga.Record
-	if err := s.View(ctx, func(t *store.Tx) (err error) { r, err = t.Sagas().Get(c.ID); return err }); err != nil {
+	if err := c.view(func(t *store.Tx) (err error) { r, err = t.Sagas().Get(c.ID); return err }); err != nil {
 		return err
 	}
 	v := viewOf(r)
 	v.Events, v.Notebook = r.Events, r.State
-	return c.print(v, func(t table.Writer) {
+	return c.print(out, v, func(t table.Writer) {
 		row := func(name string, value any) { t.AppendRow(table.Row{name, value}) }
 		row("operation", v.Operation)
 		row("server", v.Server)
@@ -156,8 +134,8 @@ type sagaRetry struct {
 }
 
 // Run sends a stuck operation back to work.
-func (c *sagaRetry) Run() error {
-	return changeStuck(c.where, c.ID, func(r *saga.Record) { r.Retry(clock.Real{}.Now()) })
+func (c *sagaRetry) Run(out io.Writer) error {
+	return changeStuck(out, c.where, c.ID, func(r *saga.Record) { r.Retry(clock.Real{}.Now()) })
 }
 
 type sagaAbandon struct {
@@ -166,31 +144,28 @@ type sagaAbandon struct {
 }
 
 // Run gives a stuck operation up.
-func (c *sagaAbandon) Run() error {
-	return changeStuck(c.where, c.ID, func(r *saga.Record) { r.Phase = saga.Abandoned })
+func (c *sagaAbandon) Run(out io.Writer) error {
+	return changeStuck(out, c.where, c.ID, func(r *saga.Record) { r.Phase = saga.Abandoned })
 }
 
-func changeStuck(w where, id string, fn func(*saga.Record)) error {
-	ctx := context.Background()
-	s, err := w.open(ctx)
-	if err != nil {
-		return err
-	}
-	err = s.Update(ctx, func(t *store.Tx) error {
-		r, err := t.Sagas().Get(id)
-		if err != nil {
-			return err
-		}
-		if r.Phase != saga.Stuck {
-			return fmt.Errorf("operation %s is %s; only one that is stuck can be changed", id, r.Phase)
-		}
-		fn(&r)
-		r.Rev++
-		r.UpdatedAt = t.Now()
-		return t.Sagas().Put(r)
+func changeStuck(out io.Writer, w where, id string, fn func(*saga.Record)) error {
+	err := w.with(func(ctx context.Context, s *store.Store) error {
+		return s.Update(ctx, func(t *store.Tx) error {
+			r, err := t.Sagas().Get(id)
+			if err != nil {
+				return err
+			}
+			if r.Phase != saga.Stuck {
+				return fmt.Errorf("operation %s is %s; only one that is stuck can be changed", id, r.Phase)
+			}
+			fn(&r)
+			r.Rev++
+			r.UpdatedAt = t.Now()
+			return t.Sagas().Put(r)
+		})
 	})
 	if err == nil {
-		fmt.Printf("done; `kilonova saga show %s` tells how it goes on\n", id)
+		_, err = fmt.Fprintf(out, "done; `kilonova saga show %s` tells how it goes on\n", id)
 	}
-	return firstOf(err, s.Close())
+	return err
 }

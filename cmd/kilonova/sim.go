@@ -61,7 +61,7 @@ Examples:
 }
 
 // Run simulates and prints.
-func (s *simCmd) Run() (err error) {
+func (s *simCmd) Run(out io.Writer) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	hand := clock.NewHand(time.Unix(1_700_000_000, 0).UTC())
@@ -91,7 +91,7 @@ func (s *simCmd) Run() (err error) {
 		fmt.Fprintf(os.Stderr, "\r%d requests in %s: %.0f decisions a second, %s each\n", report.Requests, took.Round(time.Millisecond),
 			float64(report.Requests)/took.Seconds(), (took / time.Duration(max(report.Requests, 1))).Round(time.Microsecond))
 	}
-	return s.show(report)
+	return s.show(out, report)
 }
 
 func (s *simCmd) fleet(ctx context.Context, hand *clock.Hand) (*sim.Scheduled, error) {
@@ -173,12 +173,12 @@ func create(path string) (_ io.Writer, done func() error, err error) {
 		if out == os.Stdout {
 			return w.Flush()
 		}
-		return firstOf(w.Flush(), out.Close())
+		return errors.Join(w.Flush(), out.Close())
 	}, nil
 }
 
-func (s *simCmd) show(r *sim.Report) error {
-	return s.print(r, func(t table.Writer) {
+func (s *simCmd) show(out io.Writer, r *sim.Report) error {
+	return s.print(out, r, func(t table.Writer) {
 		t.AppendRows([]table.Row{
 			{"requests", r.Requests}, {"placed", r.Placed}, {"refused", r.Refused}, {"deleted", r.Deleted},
 			{"hosts used", r.HostsUsed}, {"simulated time", time.Duration(r.Simulated).Round(time.Second)},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -58,6 +59,5 @@ func (u *upCmd) Run() error {
 	}
 	fmt.Printf("ready in %s: clouds kilonova (admin) and demo are in %s/clouds.yaml\n",
 		clock.Real{}.Now().Sub(begun).Round(time.Millisecond), c.Dir())
-	err = c.Wait(ctx)
-	return firstOf(err, c.Stop())
+	return errors.Join(c.Wait(ctx), c.Stop())
 }

@@ -49,7 +49,7 @@ Examples:
 const maxQuestion = 1 << 20
 
 // Run asks and prints.
-func (c *whatIfCmd) Run() error {
+func (c *whatIfCmd) Run(out io.Writer) error {
 	q, err := c.question()
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (c *whatIfCmd) Run() error {
 	if err := ask(ctx, client, "POST", "placement/what-if", q, &a); err != nil {
 		return err
 	}
-	if err := c.printAll(a, answerTables(&a)...); err != nil {
+	if err := c.print(out, a, answerTables(&a)...); err != nil {
 		return err
 	}
 	short := 0
@@ -182,7 +182,7 @@ func answerTables(a *scheduler.Answer) []func(table.Writer) {
 	out := []func(table.Writer){func(t table.Writer) {
 		t.AppendHeader(table.Row{"Scenario", "Hosts lost", "added", "Servers", "placed", "All fit"})
 		for _, r := range a.Results {
-			t.AppendRow(table.Row{r.Name, r.Lost, r.Added, r.Servers, r.Placed, yesNo(r.Fits)})
+			t.AppendRow(table.Row{r.Name, r.Lost, r.Added, r.Servers, r.Placed, choose(r.Fits, "yes", "no")})
 		}
 	}}
 	var going, left []table.Row
@@ -201,17 +201,6 @@ func answerTables(a *scheduler.Answer) []func(table.Writer) {
 		out = append(out, rowsTable(table.Row{"Scenario", "What", "Flavor", "No place for", "Why"}, left))
 	}
 	return out
-}
-
-func rowsTable(header table.Row, rows []table.Row) func(table.Writer) {
-	return func(t table.Writer) { t.AppendHeader(header); t.AppendRows(rows) }
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // capacityCmd asks how many more servers fit.
@@ -234,7 +223,7 @@ Examples:
 }
 
 // Run asks and prints.
-func (c *capacityCmd) Run() error {
+func (c *capacityCmd) Run(out io.Writer) error {
 	ctx := context.Background()
 	client, err := c.client(ctx)
 	if err != nil {
@@ -246,13 +235,13 @@ func (c *capacityCmd) Run() error {
 			query.Set(name, v)
 		}
 	}
-	var out struct {
+	var a struct {
 		Capacity scheduler.Capacity `json:"capacity"`
 	}
-	if err := ask(ctx, client, "GET", "capacity?"+query.Encode(), nil, &out); err != nil {
+	if err := ask(ctx, client, "GET", "capacity?"+query.Encode(), nil, &a); err != nil {
 		return err
 	}
-	return c.printAll(out.Capacity, capacityTables(&out.Capacity)...)
+	return c.print(out, a.Capacity, capacityTables(&a.Capacity)...)
 }
 
 func capacityTables(c *scheduler.Capacity) []func(table.Writer) {
@@ -270,11 +259,7 @@ func capacityTables(c *scheduler.Capacity) []func(table.Writer) {
 	}
 	out := []func(table.Writer){rowsTable(table.Row{"Part", "Name", "More that fit", "on hosts"}, parts)}
 	if len(c.Refused) > 0 {
-		var rows []table.Row
-		for _, x := range c.Refused {
-			rows = append(rows, table.Row{x.By, x.Hosts, x.Reason, strings.Join(x.Examples, ", ")})
-		}
-		out = append(out, rowsTable(table.Row{"Refused by", "Hosts", "Reason", "Such as"}, rows))
+		out = append(out, refusedTable(c.Refused))
 	}
 	return out
 }
