@@ -44,9 +44,6 @@ var exceptions = map[string]map[string]string{
 		"internal/store/dbtest": "test support: finds the servers that make test has started",
 		"cmd/kilonova/cloud.go": "finds the cloud as every OpenStack client does",
 	},
-	"log": {
-		"internal/sqldb/migrate.go": "goose asks for a *log.Logger, and gets one that discards",
-	},
 }
 
 // lint is one rule of the house.

@@ -27,7 +27,7 @@ func Commits(ctx context.Context, dir string, callers int, d time.Duration) (flo
 		return 0, err
 	}
 	defer db.Close() //nolint:errcheck // the data is thrown away
-	schema := fstest.MapFS{"0001_limit.sql": {Data: []byte("-- +goose Up\nCREATE TABLE IF NOT EXISTS probe (id {{serial}}, doc {{text}} NOT NULL){{table}};\n")}}
+	schema := fstest.MapFS{"0001_limit.sql": {Data: []byte("CREATE TABLE IF NOT EXISTS probe (id {{serial}}, doc {{text}} NOT NULL){{table}};\n")}}
 	if err := db.Migrate(ctx, schema, "limit_version"); err != nil {
 		return 0, err
 	}

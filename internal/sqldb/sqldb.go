@@ -42,7 +42,7 @@ const (
 	MySQL
 )
 
-// String is the name that goose and the documentation use.
+// String is the name that the documentation uses.
 func (d Dialect) String() string { return [...]string{"sqlite", "postgres", "mysql"}[d] }
 
 // ErrNoRows is what QueryRow's Scan gives when nothing matches.
@@ -60,6 +60,10 @@ type Config struct {
 	IsUnfit func(error) bool
 	// IsRetryable says whether the transaction should be run again as it was.
 	IsRetryable func(error) bool
+	// WasRun says whether a statement that changes the schema fails because it has been run
+	// before. Only a database that commits such statements by themselves has it; nil: they are
+	// undone with their transaction.
+	WasRun func(error) bool
 }
 
 // DB is an open database. It is safe for use by many goroutines.

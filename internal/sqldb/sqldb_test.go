@@ -19,12 +19,10 @@ import (
 )
 
 var schema = fstest.MapFS{
-	"0001_first.sql": {Data: []byte(`-- +goose Up
-CREATE TABLE things (id {{key}} PRIMARY KEY, gen {{int}} NOT NULL, body {{blob}}, note {{text}}, ratio {{float}}){{table}};
+	"0001_first.sql": {Data: []byte(`CREATE TABLE things (id {{key}} PRIMARY KEY, gen {{int}} NOT NULL, body {{blob}}, note {{text}}, ratio {{float}}){{table}};
 CREATE INDEX things_gen ON things (gen, id);
 `)},
-	"0002_second.sql": {Data: []byte(`-- +goose Up
-CREATE TABLE log (n {{serial}}, what {{key}} NOT NULL){{table}};
+	"0002_second.sql": {Data: []byte(`CREATE TABLE log (n {{serial}}, what {{key}} NOT NULL){{table}};
 `)},
 }
 
@@ -272,14 +270,14 @@ func TestMigratingAgainChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, db *sqldb.DB) {
 		put(t, db, "INSERT INTO things(id, gen) VALUES('a', 1)")
 		migrate(t, db)
-		other := fstest.MapFS{"0001_first.sql": {Data: []byte("-- +goose Up\nCREATE TABLE other (id {{key}}){{table}};\n")}}
+		other := fstest.MapFS{"0001_first.sql": {Data: []byte("CREATE TABLE other (id {{key}}){{table}};\n")}}
 		if err := db.Migrate(t.Context(), other, "other_version"); err != nil {
 			t.Errorf("a second schema in the same database: %v", err)
 		}
 		if got := column(t, db, "SELECT id FROM things"); len(got) != 1 {
 			t.Errorf("left: %q", got)
 		}
-		bad := fstest.MapFS{"0001_first.sql": {Data: []byte("-- +goose Up\nCREATE NONSENSE;\n")}}
+		bad := fstest.MapFS{"0001_first.sql": {Data: []byte("CREATE NONSENSE;\n")}}
 		if err := db.Migrate(t.Context(), bad, "bad_version"); err == nil {
 			t.Error("nonsense was run")
 		}

@@ -102,24 +102,14 @@ func (d Dialect) Rebind(q string) string {
 		return q
 	}
 	out := make([]byte, 0, len(q)+16)
-	var quote byte // what ends the text that is left alone; 0 outside of it
+	var quote byte
 	for i, n := 0, 0; i < len(q); i++ {
-		c := q[i]
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == '-' && strings.HasPrefix(q[i:], "--"):
-			quote = '\n'
-		case c == '?':
+		if quote = within(quote, q, i); quote == 0 && q[i] == '?' {
 			n++
 			out = strconv.AppendInt(append(out, '$'), int64(n), 10)
 			continue
 		}
-		out = append(out, c)
+		out = append(out, q[i])
 	}
 	return string(out)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -44,8 +45,13 @@ func Open(text string) (*sqldb.DB, error) {
 			n := number(err)
 			return n == 1213 || n == 1205 || n == 1020
 		},
+		WasRun: func(err error) bool { return slices.Contains(wasRun, number(err)) },
 	})
 }
+
+// wasRun are: the table, the column, the index is there; the table, the column, the index to
+// drop or to rename is not.
+var wasRun = []uint16{1050, 1060, 1061, 1051, 1146, 1054, 1091}
 
 func parse(text string) (*mysql.Config, error) {
 	u, err := url.Parse(text)

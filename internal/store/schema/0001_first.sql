@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What the API keeps.
 CREATE TABLE flavors (
 	id {{key}} NOT NULL PRIMARY KEY,
@@ -149,19 +147,3 @@ CREATE TABLE consumers (
 	generation {{int}} NOT NULL
 ){{table}};
 CREATE INDEX consumers_by_project ON consumers (project_id, user_id);
-
--- +goose Down
-DROP TABLE consumers;
-DROP TABLE allocations;
-DROP TABLE inventories;
-DROP TABLE providers;
-DROP TABLE hypervisors;
-DROP TABLE services;
-DROP TABLE wishes;
-DROP TABLE sagas;
-DROP TABLE usages;
-DROP TABLE servers;
-DROP TABLE leases;
-DROP TABLE counters;
-DROP TABLE keypairs;
-DROP TABLE flavors;

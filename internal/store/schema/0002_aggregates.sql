@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Groups of hosts, and what is said of them. Their changes take turns by the row below.
 CREATE TABLE aggregates (
 	id {{key}} NOT NULL PRIMARY KEY,
@@ -8,7 +6,3 @@ CREATE TABLE aggregates (
 	doc {{text}} NOT NULL
 ){{table}};
 INSERT INTO counters(name, next) VALUES ('aggregates', 1);
-
--- +goose Down
-DELETE FROM counters WHERE name = 'aggregates';
-DROP TABLE aggregates;

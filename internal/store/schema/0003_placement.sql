@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Providers grow the columns by which readers follow their changes, and what the Placement
 -- API shows. A table is made anew, since the three databases do not agree on how a column
 -- without a default is added.
@@ -97,32 +95,3 @@ INSERT INTO consumers_new(id, project_id, user_id, type, generation, created_at,
 DROP TABLE consumers;
 ALTER TABLE consumers_new RENAME TO consumers;
 CREATE INDEX consumers_by_project ON consumers (project_id, user_id);
-
--- +goose Down
-CREATE TABLE consumers_old (
-	id {{key}} NOT NULL PRIMARY KEY,
-	project_id {{key}} NOT NULL,
-	user_id {{key}} NOT NULL,
-	generation {{int}} NOT NULL
-){{table}};
-INSERT INTO consumers_old(id, project_id, user_id, generation) SELECT id, project_id, user_id, generation FROM consumers;
-DROP TABLE consumers;
-ALTER TABLE consumers_old RENAME TO consumers;
-CREATE INDEX consumers_by_project ON consumers (project_id, user_id);
-ALTER TABLE inventories DROP COLUMN updated_at;
-DROP TABLE traits;
-DROP TABLE resource_classes;
-DROP TABLE provider_tombs;
-DROP TABLE placement_shards;
-CREATE TABLE providers_old (
-	id {{key}} NOT NULL PRIMARY KEY,
-	name {{key}} NOT NULL UNIQUE,
-	generation {{int}} NOT NULL,
-	parent_id {{key}} NOT NULL,
-	root_id {{key}} NOT NULL,
-	traits {{text}} NOT NULL
-){{table}};
-INSERT INTO providers_old(id, name, generation, parent_id, root_id, traits)
-	SELECT id, name, generation, parent_id, root_id, traits FROM providers;
-DROP TABLE providers;
-ALTER TABLE providers_old RENAME TO providers;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Servers that their users want together or apart. Who changes the members of a group, or
 -- where they are, raises its gen first, and so takes turns.
 CREATE TABLE server_groups (
@@ -24,9 +22,3 @@ INSERT INTO counters(name, next) VALUES ('server_groups', 1);
 
 -- Who held resources before consumers had types was a server.
 UPDATE consumers SET type='INSTANCE' WHERE type='unknown' AND EXISTS (SELECT 1 FROM servers v WHERE v.id=consumers.id);
-
--- +goose Down
-UPDATE consumers SET type='unknown' WHERE type='INSTANCE';
-DELETE FROM counters WHERE name = 'server_groups';
-DROP TABLE server_group_members;
-DROP TABLE server_groups;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What of a host's very own things (processors, memory pages, devices) each consumer has.
 -- The provider is the host's root. Rows come and go in the transactions that make and free
 -- the consumer's allocations. Who gives something out has locked the inventories of the host
@@ -11,6 +9,3 @@ CREATE TABLE assignments (
 	PRIMARY KEY (consumer_id, provider_id)
 ){{table}};
 CREATE INDEX assignments_by_provider ON assignments (provider_id);
-
--- +goose Down
-DROP TABLE assignments;

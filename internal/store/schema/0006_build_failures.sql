@@ -1,11 +1,6 @@
--- +goose Up
-
 -- Builds that failed on a host since the last that did not.
 CREATE TABLE build_failures (
 	host {{key}} NOT NULL,
 	server_id {{key}} NOT NULL,
 	PRIMARY KEY (host, server_id)
 ){{table}};
-
--- +goose Down
-DROP TABLE build_failures;

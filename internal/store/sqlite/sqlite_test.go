@@ -11,8 +11,7 @@ import (
 	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
-var schema = fstest.MapFS{"0001_first.sql": {Data: []byte(`-- +goose Up
-CREATE TABLE things (id {{key}} PRIMARY KEY, n {{int}} NOT NULL){{table}};
+var schema = fstest.MapFS{"0001_first.sql": {Data: []byte(`CREATE TABLE things (id {{key}} PRIMARY KEY, n {{int}} NOT NULL){{table}};
 `)}}
 
 func open(t *testing.T) *sqldb.DB {

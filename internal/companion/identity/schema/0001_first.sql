@@ -1,4 +1,3 @@
--- +goose Up
 CREATE TABLE identity_sequence (
   name {{key}} PRIMARY KEY,
   seq {{int}} NOT NULL
@@ -135,20 +134,3 @@ CREATE TABLE identity_revocation (
   expires_at {{int}} NOT NULL,
   PRIMARY KEY (kind, target)
 ){{table}};
-
--- +goose Down
-DROP TABLE identity_revocation;
-DROP TABLE identity_appcred;
-DROP TABLE identity_endpoint;
-DROP TABLE identity_service;
-DROP TABLE identity_region;
-DROP TABLE identity_assignment;
-DROP TABLE identity_implied;
-DROP TABLE identity_role;
-DROP TABLE identity_member;
-DROP TABLE identity_group;
-DROP TABLE identity_user;
-DROP TABLE identity_project;
-DROP TABLE identity_domain;
-DROP TABLE identity_key;
-DROP TABLE identity_sequence;

@@ -1,4 +1,3 @@
--- +goose Up
 CREATE TABLE images (
     id               {{key}} NOT NULL PRIMARY KEY,
     owner            {{key}} NOT NULL,

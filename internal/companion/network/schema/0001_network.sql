@@ -1,4 +1,3 @@
--- +goose Up
 -- Everything that has an id is a document; the columns are what lists and checks look up.
 -- parent is the network of a subnet, a port and a floating IP, and the group of a rule;
 -- device is the device_id of a port, the router of a floating IP, the remote group of a rule.
