@@ -116,7 +116,7 @@ func (m *migrator) lock(ctx context.Context) error {
 	got := 0
 	_, err := m.row(ctx, text, nil, &got)
 	if err == nil && got != 1 {
-		err = errors.New("somebody else migrates this database, for ten minutes by now")
+		err = errors.New("somebody else has been migrating this database for ten minutes")
 	}
 	if err != nil {
 		return fmt.Errorf("lock: %w", err)
