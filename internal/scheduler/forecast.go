@@ -1,7 +1,10 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/kilonova/kilonova/internal/nova"
@@ -17,10 +20,12 @@ type forecast struct {
 	s       *Scheduler
 	base    *plan.Base
 	tables  []forecastTable
-	hosts   []*known // by number
+	hosts   []*known // by number, table by table
 	classOf []int32  // of a host
 	added   []int32  // tables of the hosts behind those
 	byRoot  map[string]int32
+	byName  map[string]int32 // of those that are alone on their name
+	parts   []part
 	// exact is false where something counts that a forecast does not follow: providers that
 	// share, and ways to give out what belongs to one server alone.
 	exact bool
@@ -29,8 +34,16 @@ type forecast struct {
 // forecastTable is what all classes of a table have in common. What is used has a column more
 // than the shape: how many servers the forecast has put on a host.
 type forecastTable struct {
-	shape *placement.Shape
-	label label
+	shape      *placement.Shape
+	label      label
+	first, end int32 // its hosts
+	part       int32
+}
+
+// part is a part of the cloud as people know it. Parts are sorted.
+type part struct {
+	zone       string
+	aggregates []string
 }
 
 // forecast reads what changed, and then the index.
@@ -52,6 +65,8 @@ func (s *Scheduler) look() *forecast {
 		}
 	})
 	f.base.Tables = int32(len(f.tables))
+	f.name()
+	f.divide()
 	for i := range s.cfg.Filters {
 		f.exact = f.exact && s.cfg.Filters[i].Way == nil
 	}
@@ -60,7 +75,8 @@ func (s *Scheduler) look() *forecast {
 
 func (f *forecast) addTable(t *placement.Table, lb label) {
 	id := int32(len(f.tables))
-	f.tables = append(f.tables, forecastTable{t.Shape, lb})
+	f.tables = append(f.tables, forecastTable{shape: t.Shape, label: lb, first: int32(len(f.hosts))})
+	defer func() { f.tables[id].end = int32(len(f.hosts)) }()
 	for i := range t.Shape.Nodes {
 		f.exact = f.exact && !t.Shape.HasTrait(i, placement.SharesTrait)
 	}
@@ -85,6 +101,43 @@ func (f *forecast) addTable(t *placement.Table, lb label) {
 		if last := int32(len(f.base.Members)); last > first {
 			f.base.Classes = append(f.base.Classes, plan.Class{Table: id, First: first, End: last, Used: used})
 		}
+	}
+}
+
+// name finds hosts by their names.
+func (f *forecast) name() {
+	f.byName = make(map[string]int32, len(f.hosts))
+	var twice []string
+	for i, k := range f.hosts {
+		if _, has := f.byName[k.Name]; has {
+			twice = append(twice, k.Name)
+		}
+		f.byName[k.Name] = int32(i)
+	}
+	for _, name := range twice {
+		delete(f.byName, name)
+	}
+}
+
+// divide finds the parts of the cloud.
+func (f *forecast) divide() {
+	of := make([]part, len(f.tables))
+	for i := range f.tables {
+		facts := f.tables[i].label.facts
+		of[i].zone = facts.Zone
+		for j := range facts.Aggregates {
+			of[i].aggregates = append(of[i].aggregates, facts.Aggregates[j].Name)
+		}
+	}
+	compare := func(a, b part) int {
+		return cmp.Or(cmp.Compare(a.zone, b.zone), slices.Compare(a.aggregates, b.aggregates))
+	}
+	f.parts = slices.Clone(of)
+	slices.SortFunc(f.parts, compare)
+	f.parts = slices.CompactFunc(f.parts, func(a, b part) bool { return compare(a, b) == 0 })
+	for i := range of {
+		at, _ := slices.BinarySearchFunc(f.parts, of[i], compare)
+		f.tables[i].part = int32(at)
 	}
 }
 
@@ -114,21 +167,25 @@ func (f *forecast) named(name string) (out []int32) {
 	return out
 }
 
-// within are the hosts of a zone, or of the aggregates that a condition holds for.
+// within are the hosts of a zone, or of the aggregates that a condition holds for, in order.
 func (f *forecast) within(zone string, in func(a *filter.Aggregate) bool) (out []int32) {
-	tables := make([]bool, len(f.tables))
-	for i, t := range f.tables {
-		tables[i] = zone != "" && t.label.facts.Zone == zone
-		for j := range t.label.facts.Aggregates {
-			tables[i] = tables[i] || in(&t.label.facts.Aggregates[j])
-		}
-	}
-	for c := range f.base.Classes {
-		if tables[f.base.Classes[c].Table] {
-			out = append(out, f.base.Hosts(int32(c))...)
+	for i := range f.base.Tables {
+		t := &f.tables[i]
+		if t.first < t.end && (zone != "" && t.label.facts.Zone == zone || t.in(in)) {
+			out = append(out, f.base.Members[t.first:t.end]...)
 		}
 	}
 	return out
+}
+
+// in says whether a condition holds for one of the table's aggregates.
+func (t *forecastTable) in(holds func(a *filter.Aggregate) bool) bool {
+	for i := range t.label.facts.Aggregates {
+		if holds(&t.label.facts.Aggregates[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // like makes more hosts that are as one that is there, with nothing on them and enabled.
@@ -137,6 +194,7 @@ func (f *forecast) like(host int32, n int) (table int32, used []int64, hosts []i
 	facts := *t.label.facts
 	facts.Disabled, facts.DisabledReason, facts.ForcedDown, facts.Silent = false, "", false, false
 	t.label.facts, t.label.counts, t.label.extra = &facts, filter.Counters{}, nil
+	t.first, t.end = 0, 0
 	table = int32(len(f.tables))
 	f.tables = append(f.tables, t)
 	for range n {
@@ -155,11 +213,8 @@ func (f *forecast) forget() {
 
 // where is where hosts of a table are, for people.
 func (f *forecast) where(table int32) (zone string, aggregates []string) {
-	facts := f.tables[table].label.facts
-	for i := range facts.Aggregates {
-		aggregates = append(aggregates, facts.Aggregates[i].Name)
-	}
-	return facts.Zone, aggregates
+	p := &f.parts[f.tables[table].part]
+	return p.zone, p.aggregates
 }
 
 // names are some of the hosts' names.
@@ -198,9 +253,19 @@ func (f *forecast) kindKey(v *nova.Server) string {
 			b.WriteByte(0)
 		}
 	}
-	fl := &v.Flavor
+	fl, image := &v.Flavor, v.ImageID
+	if image != "" && !f.s.looksAtImages() {
+		image = "any"
+	}
 	text(fl.ID, number(fl.VCPUs), number(fl.MemoryMiB), number(fl.RootGiB), number(fl.EphemeralGiB), number(fl.SwapMiB), v.PinnedZone, v.GroupID,
-		v.Image.Format, v.Image.Container, v.ImageID)
+		v.Image.Format, image)
+	for i := range v.Networks {
+		if n := &v.Networks[i]; n.Wish != nil {
+			wish, _ := json.Marshal(n.Wish) // which is of texts and numbers
+			text(n.PortID, string(wish))
+		}
+	}
+	b.WriteByte(1)
 	for _, m := range []map[string]string{fl.ExtraSpecs, v.ImageProps} {
 		for _, k := range sortedKeys(m) {
 			text(k, m[k])
@@ -215,6 +280,11 @@ func (f *forecast) kindKey(v *nova.Server) string {
 		text(v.ProjectID, v.UserID)
 	}
 	return b.String()
+}
+
+// looksAtImages says whether it matters to a rule which image a server has.
+func (s *Scheduler) looksAtImages() bool {
+	return slices.ContainsFunc(s.cfg.Filters, func(f filter.Filter) bool { return f.Own || f.Name == "IsolatedHostsFilter" })
 }
 
 // looksAtOwners says whether it matters to a rule whose a server is.

@@ -87,25 +87,27 @@ func BenchmarkLoseEachRack(b *testing.B) {
 	const hosts = 100_000
 	s, servers := racks(hosts)
 	f := s.look()
-	w := &whatIf{forecast: f, ctx: context.Background(), fork: plan.NewFork(f.base), kinds: map[string]*kind{}, servers: make([][]resident, len(f.hosts))}
+	w := &whatIf{forecast: f, ctx: context.Background(), fork: plan.NewFork(f.base), kinds: map[string]*kind{}}
 	kinds := make([]*kind, len(rackFlavors))
 	for i := range kinds {
 		kinds[i] = &kind{}
 	}
 	renew(b, w, kinds)
-	for _, x := range servers {
-		h := f.byRoot[strconv.Itoa(int(x.host))]
-		w.servers[h] = append(w.servers[h], resident{kinds[x.flavor].server, kinds[x.flavor], 1})
+	c := newCounting(f)
+	kinds0 := []*kind{}
+	for i := range rackFlavors {
+		kinds0 = append(kinds0, kinds[i])
 	}
-	if err := w.sort(); err != nil {
+	for _, x := range servers {
+		c.list = append(c.list, lodger{"x", f.byRoot[strconv.Itoa(int(x.host))], x.flavor})
+	}
+	if err := w.settle(c, kinds0, make([]bool, 4)); err != nil {
 		b.Fatal(err)
 	}
-	for _, k := range w.kinds { // those that sorting has found are the ones to renew
-		i, err := strconv.Atoi(k.server.Flavor.ID)
-		if err != nil {
-			b.Fatal(err)
-		}
-		kinds[i] = k
+	w.scenarios = w.each("rack")
+	w.sets = make([][2][]int32, len(w.scenarios))
+	for i := range w.scenarios {
+		w.sets[i][0], _ = w.hostsIn(w.scenarios[i].Lose)
 	}
 	sums := make([][3]int64, hosts)
 	runtime.GC()
@@ -121,7 +123,7 @@ func BenchmarkLoseEachRack(b *testing.B) {
 		renew(b, w, kinds)
 		begun = time.Now()
 		moved := 0
-		for i, sc := range w.each("rack") {
+		for i, sc := range w.scenarios {
 			r, err := w.run(&sc, i)
 			if err != nil || !r.Fits {
 				b.Fatal(err, r)

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 
@@ -47,6 +48,27 @@ type ruleTable struct {
 	filled    filter.Host // see fill
 	room      room
 	values    []float64 // by judge, of those that look at nothing that changes
+	lines     []column  // by judge, of those that do
+	terms     []term    // of the weight; see weighed
+	weighed   bool
+	filling   bool // a term needs a whole host
+}
+
+// column is a judge's number as a straight line of what is used; without a judge's line it is
+// nothing.
+type column struct {
+	base, per float64
+	of        []int // columns
+	straight  bool
+}
+
+// term is what a judge adds to the weights of a table's classes, on the scale that Rank has
+// found.
+type term struct {
+	column
+	judge            *ruleJudge
+	same             float64 // what it adds to all of them, where it looks at nothing that changes
+	times, low, span float64
 }
 
 // ways are how a shape gives out what is asked.
@@ -135,10 +157,14 @@ func (r *rules) table(id int32) *ruleTable {
 	if t.miss, t.ok = r.verdict(t); !t.ok {
 		return t
 	}
-	t.values = make([]float64, len(r.judges))
+	t.values, t.lines = make([]float64, len(r.judges)), make([]column, len(r.judges))
 	for i := range r.judges {
-		if j := &r.judges[i]; !j.state {
+		j := &r.judges[i]
+		switch {
+		case !j.state:
 			t.values[i], _ = j.Number(&t.host, &r.spec)
+		case j.Line != nil:
+			t.lines[i] = column{j.Line.Base(&t.host), j.Line.Per, t.room.columns[j.Line.Class], true}
 		}
 	}
 	return t
@@ -337,30 +363,76 @@ func (r *rules) missing(table int32, used []int64) (explain.Miss, bool) {
 	return r.judge(t, used)
 }
 
-// Weigh is how good a host is, on the scales that Rank has found.
-func (r *rules) Weigh(table int32, used []int64) float64 {
-	t := r.table(table)
-	h := t.fill(used, r.server.Flavor.ID)
+// number is what a judge says of a host, before it is scaled.
+func (j *ruleJudge) number(c *column, h *filter.Host, spec *filter.Spec, used []int64) float64 {
+	if !c.straight {
+		n, _ := j.Number(h, spec)
+		return n
+	}
+	sum := int64(0)
+	for _, col := range c.of {
+		sum += used[col]
+	}
+	n := c.base
+	if len(c.of) > 0 {
+		n -= c.per * float64(sum)
+	}
+	if j.Floor {
+		n = max(n, 0)
+	}
+	return n
+}
+
+// terms finds what adds to the weights of a table, once the scales are known.
+func (r *rules) terms(table int32, t *ruleTable) {
+	t.weighed = true
 	times := r.f.tables[table].label.facts.times
-	sum := 0.0
 	for i := range r.judges {
 		j := &r.judges[i]
-		n := 0.0
-		if j.state {
-			n, _ = j.Number(h, &r.spec)
-		} else if t.ok {
-			n = t.values[i]
+		x := term{judge: j, times: times[j.index]}
+		x.low, x.span = j.scale.Range(j.Floor)
+		if x.span == 0 || x.times == 0 {
+			continue
 		}
-		if s := j.scale.Of(n, j.Floor); s != 0 {
-			sum += times[j.index] * s
+		if !j.state {
+			x.judge, x.same = nil, x.times*j.scale.Of(t.values[i], j.Floor)
+		} else {
+			x.column = t.lines[i]
+			t.filling = t.filling || !x.straight
 		}
+		t.terms = append(t.terms, x)
+	}
+}
+
+// Weigh is how good a host is, on the scales that Rank has found. One that the rules refuse
+// whatever is used of it is the worst.
+func (r *rules) Weigh(table int32, used []int64) float64 {
+	t := r.table(table)
+	if !t.ok {
+		return math.Inf(-1)
+	}
+	if !t.weighed {
+		r.terms(table, t)
+	}
+	h := &t.filled
+	if t.filling {
+		h = t.fill(used, r.server.Flavor.ID)
+	}
+	sum := 0.0
+	for i := range t.terms {
+		x := &t.terms[i]
+		if x.judge == nil {
+			sum += x.same
+			continue
+		}
+		sum += x.times * ((x.judge.number(&x.column, h, &r.spec, used) - x.low) / x.span)
 	}
 	return sum
 }
 
 // Rank finds the classes that fit, and the scales of the weighers over them.
 func (r *rules) Rank(b *plan.Base, yield func(class int32, weight float64)) {
-	var fit []int32
+	fit := make([]int32, 0, len(b.Classes))
 	for c := range b.Classes {
 		cl := &b.Classes[c]
 		t := r.table(cl.Table)
@@ -373,20 +445,29 @@ func (r *rules) Rank(b *plan.Base, yield func(class int32, weight float64)) {
 			}
 		}
 		fit = append(fit, int32(c))
-		h := t.fill(cl.Used, r.server.Flavor.ID)
-		for i := range r.judges {
-			j := &r.judges[i]
-			n := 0.0
-			if j.state {
-				n, _ = j.Number(h, &r.spec)
-			} else {
-				n = t.values[i]
-			}
-			j.scale.Add(n)
-		}
+		r.widen(t, cl.Used)
 	}
 	for _, c := range fit {
 		yield(c, r.Weigh(b.Classes[c].Table, b.Classes[c].Used))
+	}
+}
+
+// widen takes a class's numbers into the scales.
+func (r *rules) widen(t *ruleTable, used []int64) {
+	var h *filter.Host
+	for i := range r.judges {
+		j := &r.judges[i]
+		switch {
+		case !j.state:
+			j.scale.Add(t.values[i])
+		case t.lines[i].straight:
+			j.scale.Add(j.number(&t.lines[i], nil, nil, used))
+		default:
+			if h == nil {
+				h = t.fill(used, r.server.Flavor.ID)
+			}
+			j.scale.Add(j.number(&t.lines[i], h, &r.spec, used))
+		}
 	}
 }
 

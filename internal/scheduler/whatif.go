@@ -19,20 +19,15 @@ import (
 // whatIf answers one question.
 type whatIf struct {
 	*forecast
-	ctx     context.Context
-	fork    *plan.Fork
-	kinds   map[string]*kind
-	servers [][]resident           // by host
-	flavors map[string]nova.Flavor // by id and name
-	scene   int                    // the number of the scenario
-}
-
-// resident is servers of one kind on a host, by one of them. Its kind is nil for one server in
-// a group, as it depends on where the others are.
-type resident struct {
-	*nova.Server
-	kind *kind
-	n    int
+	ctx       context.Context
+	fork      *plan.Fork
+	kinds     map[string]*kind
+	servers   census
+	flavors   map[string]nova.Flavor // by id and name
+	scenarios []Scenario
+	sets      [][2][]int32 // the hosts that each loses and drains
+	scene     int          // the number of the scenario
+	tally     tally
 }
 
 // kind is servers that no rule tells apart, and how many of them are to be placed.
@@ -45,14 +40,27 @@ type kind struct {
 
 // batch is servers of one kind that are placed together.
 type batch struct {
-	what    string
-	kind    *kind
-	servers []resident // some of them; none for new ones
-	n       int
+	what string
+	kind *kind
+	ids  []string // of some of them; none for new ones
+	n    int
 }
 
 // WhatIf says where servers would go if things were different. It changes nothing.
 func (s *Scheduler) WhatIf(ctx context.Context, q *Question) (*Answer, error) {
+	r, err := s.Read(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return r.Answer(ctx)
+}
+
+// Reading is a question with all that was read for it.
+type Reading struct{ w *whatIf }
+
+// Read reads what there is to know for a question: the first half of WhatIf, which waits for
+// the database; the second half only computes.
+func (s *Scheduler) Read(ctx context.Context, q *Question) (*Reading, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
@@ -60,22 +68,25 @@ func (s *Scheduler) WhatIf(ctx context.Context, q *Question) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &whatIf{forecast: f, ctx: ctx, fork: plan.NewFork(f.base), kinds: map[string]*kind{}, servers: make([][]resident, len(f.hosts)),
-		flavors: map[string]nova.Flavor{}}
-	out := &Answer{Hosts: len(f.hosts), Exact: f.exact, Results: []Result{}}
-	scenarios := slices.Clone(q.Scenarios)
+	w := &whatIf{forecast: f, ctx: ctx, fork: plan.NewFork(f.base), kinds: map[string]*kind{}, flavors: map[string]nova.Flavor{},
+		scenarios: slices.Clone(q.Scenarios)}
 	if q.LoseEach != "" {
 		more := w.each(q.LoseEach)
 		if len(more) == 0 {
 			return nil, nova.Errorf(nova.Invalid, "No aggregate has the metadata key %s.", q.LoseEach)
 		}
-		scenarios = append(scenarios, more...)
+		w.scenarios = append(w.scenarios, more...)
 	}
-	if err := w.read(scenarios); err != nil {
-		return nil, err
-	}
-	for i := range scenarios {
-		r, err := w.run(&scenarios[i], i)
+	return &Reading{w}, w.read()
+}
+
+// Answer goes through the scenarios. It is asked once.
+func (r *Reading) Answer(ctx context.Context) (*Answer, error) {
+	w := r.w
+	w.ctx, w.fork.Stop = ctx, func() bool { return ctx.Err() != nil }
+	out := &Answer{Hosts: len(w.hosts), Exact: w.exact, Results: make([]Result, 0, len(w.scenarios))}
+	for i := range w.scenarios {
+		r, err := w.run(&w.scenarios[i], i)
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +131,9 @@ func (w *whatIf) hostsIn(set *HostSet) ([]int32, error) {
 		}
 		out = append(out, found...)
 	}
-	slices.Sort(out)
+	if !slices.IsSorted(out) {
+		slices.Sort(out)
+	}
 	return slices.Compact(out), nil
 }
 
@@ -154,68 +167,30 @@ func (h *HostSet) words() string {
 const fewHosts = 20_000
 
 // read reads the servers that any scenario moves, each once.
-func (w *whatIf) read(scenarios []Scenario) error {
+func (w *whatIf) read() error {
 	names, all := map[string]bool{}, false
-	for i := range scenarios {
-		s := &scenarios[i]
+	w.sets = make([][2][]int32, len(w.scenarios))
+	for i := range w.scenarios {
+		s := &w.scenarios[i]
 		all = all || slices.ContainsFunc(s.Flavors, func(f NewFlavor) bool { return f.Resize })
-		for _, set := range []*HostSet{s.Lose, s.Drain} {
+		for j, set := range []*HostSet{s.Lose, s.Drain} {
 			hosts, err := w.hostsIn(set)
 			if err != nil {
 				return err
 			}
+			w.sets[i][j] = hosts
 			for _, h := range hosts {
 				names[w.hosts[h].Name] = true
 			}
 		}
 	}
-	take := func(v *nova.Server) {
-		at := w.named(v.Host)
-		for _, h := range at {
-			if len(at) == 1 || w.hosts[h].Node == v.Node {
-				w.servers[h] = append(w.servers[h], resident{Server: v, n: 1})
-			}
-		}
+	switch {
+	case all || len(names) > fewHosts:
+		return w.take(nil)
+	case len(names) > 0:
+		return w.take(slices.Sorted(maps.Keys(names)))
 	}
-	err := w.s.cfg.Store.View(w.ctx, func(t *store.Tx) error {
-		clear(w.servers)
-		if all || len(names) > fewHosts {
-			return t.Servers().Walk(store.Scope{}, true, nil, func(v *nova.Server) (bool, error) { take(v); return false, w.ctx.Err() })
-		}
-		list, err := t.Servers().OnHosts(slices.Sorted(maps.Keys(names)))
-		for _, v := range list {
-			take(v)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return w.sort()
-}
-
-// sort finds the kinds of the servers that were read, and counts those of a host that are of
-// the same kind as one.
-func (w *whatIf) sort() error {
-	for h, list := range w.servers {
-		few := list[:0]
-		for _, v := range list {
-			if v.GroupID == "" {
-				k, err := w.kindOf(v.Server, nil)
-				if err != nil {
-					return err
-				}
-				v.kind = k
-				if i := slices.IndexFunc(few, func(x resident) bool { return x.kind == k }); i >= 0 {
-					few[i].n++
-					continue
-				}
-			}
-			few = append(few, v)
-		}
-		w.servers[h] = few
-	}
-	return w.ctx.Err()
+	return nil
 }
 
 // flavor finds a flavor by its id or name.
@@ -291,6 +266,9 @@ func (w *whatIf) run(s *Scenario, i int) (*Result, error) {
 		return nil, err
 	}
 	for _, b := range append(batches, news...) {
+		if err := w.ctx.Err(); err != nil {
+			return nil, err
+		}
 		w.place(b, r)
 	}
 	r.Fits = r.Placed == r.Servers
@@ -325,16 +303,13 @@ func (w *whatIf) changed(list []NewFlavor) (map[string]nova.Flavor, error) {
 // placed again.
 func (w *whatIf) leaving(s *Scenario, r *Result, flavors map[string]nova.Flavor) ([]*batch, error) {
 	sorter := &batches{w: w}
-	for _, set := range []*HostSet{s.Lose, s.Drain} {
-		hosts, err := w.hostsIn(set)
-		if err != nil {
-			return nil, err
-		}
+	for _, hosts := range w.sets[w.scene] {
 		r.Lost += len(hosts)
 		w.fork.Lose(hosts, w.class)
 		for _, h := range hosts {
-			for _, v := range w.servers[h] {
-				if err := sorter.add("move", v, nil); err != nil {
+			on := w.servers.on(h)
+			for i := range on {
+				if err := sorter.add("move", &on[i], on[i].n, nil); err != nil {
 					return nil, err
 				}
 			}
@@ -365,15 +340,11 @@ type batches struct {
 	list []*batch
 }
 
-// add puts a server to its kind; with another flavor where one is given.
-func (b *batches) add(what string, v resident, to *nova.Flavor) (err error) {
+// add puts n servers to their kind; with another flavor where one is given.
+func (b *batches) add(what string, v *resident, n int32, to *nova.Flavor) (err error) {
 	k := v.kind
 	if k == nil || to != nil {
-		other := *v.Server
-		if to != nil {
-			other.Flavor = *to
-		}
-		if k, err = b.w.kindOf(&other, nil); err != nil {
+		if k, err = b.w.kindAs(v, to); err != nil {
 			return err
 		}
 	}
@@ -383,23 +354,41 @@ func (b *batches) add(what string, v resident, to *nova.Flavor) (err error) {
 		k.scene, k.batch = b.w.scene, x
 		b.list = append(b.list, x)
 	}
-	if len(x.servers) < mostExamples {
-		x.servers = append(x.servers, v)
-	} else {
-		x.servers[x.n%mostExamples] = v
+	if len(x.ids) < mostExamples {
+		x.ids = append(x.ids, v.id)
 	}
-	x.n += v.n
+	x.n += int(n)
 	return nil
+}
+
+// kindAs is the kind of servers that are there; with another flavor where one is given.
+func (w *whatIf) kindAs(v *resident, to *nova.Flavor) (*kind, error) {
+	if to == nil && v.kind != nil {
+		return v.kind, nil
+	}
+	other := *v.like()
+	if to != nil {
+		other.Flavor = *to
+	}
+	return w.kindOf(&other, nil)
+}
+
+// like is a server as these are.
+func (v *resident) like() *nova.Server {
+	if v.kind != nil {
+		return v.kind.server
+	}
+	return v.server
 }
 
 // resize gives the servers of a flavor its new size: where they are, if there is room, and
 // else they must move.
 func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
-	for i := range w.servers {
+	for i := range w.classOf {
 		h := int32(i)
 		var mine []resident
-		for _, v := range w.servers[h] {
-			if v.Flavor.ID == id {
+		for _, v := range w.servers.on(h) {
+			if v.like().Flavor.ID == id {
 				mine = append(mine, v)
 			}
 		}
@@ -411,19 +400,19 @@ func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
 			return err
 		}
 		w.fork.Lose([]int32{h}, w.class)
-		for _, v := range mine {
-			resized := *v.Server
-			resized.Flavor = to
-			k, err := w.kindOf(&resized, nil)
+		for j := range mine {
+			v := &mine[j]
+			k, err := w.kindAs(v, &to)
 			if err != nil {
 				return err
 			}
-			for ; v.n > 0 && k.Put(w.table(h), used); v.n-- {
+			left := v.n
+			for ; left > 0 && k.Put(w.table(h), used); left-- {
 			}
-			if v.n == 0 {
+			if left == 0 {
 				continue
 			}
-			if err := sorter.add("resize", v, &to); err != nil {
+			if err := sorter.add("resize", v, left, &to); err != nil {
 				return err
 			}
 		}
@@ -435,8 +424,9 @@ func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
 // relieved is what is used of a host without some of its servers.
 func (w *whatIf) relieved(h int32, without []resident) ([]int64, error) {
 	used := slices.Clone(w.base.Classes[w.class(h)].Used)
-	for _, v := range without {
-		k, err := w.kindOf(v.Server, nil)
+	for i := range without {
+		v := &without[i]
+		k, err := w.kindAs(v, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -475,21 +465,17 @@ func (w *whatIf) creating(list []NewServers, flavors map[string]nova.Flavor) (ou
 // place places a batch, and tells the result where its servers went.
 func (w *whatIf) place(b *batch, r *Result) {
 	r.Servers += b.n
-	t := &tally{w: w, lines: len(r.Placements), what: b.what, flavor: b.kind.server.Flavor.Name, of: map[int32]*Going{}, at: map[string]*Going{}}
+	t := &w.tally
+	t.begin(w, len(r.Placements) < mostLines)
 	left := w.fork.Place(b.kind.plan, b.n, t.add)
-	for _, key := range slices.Sorted(maps.Keys(t.at)) {
-		r.going(t.at[key])
-	}
+	flavor := b.kind.server.Flavor.Name
+	t.end(b.what, flavor, r)
 	r.Placed += b.n - left
-	if left == 0 {
+	if left == 0 || w.ctx.Err() != nil {
 		return
 	}
 	why := w.whyNot(w.fork, b.kind.rules)
-	u := Unplaced{What: b.what, Flavor: t.flavor, Servers: left, Message: why.Message(), Why: why}
-	for _, v := range b.servers[:min(left, len(b.servers))] {
-		u.Examples = append(u.Examples, v.ID)
-	}
-	r.Unplaced = append(r.Unplaced, u)
+	r.Unplaced = append(r.Unplaced, Unplaced{What: b.what, Flavor: flavor, Servers: left, Message: why.Message(), Why: why, Examples: b.ids[:min(left, len(b.ids))]})
 }
 
 // mostLines is how many parts of the cloud an answer tells apart in a scenario; what is past
@@ -511,37 +497,43 @@ func (r *Result) going(g *Going) {
 
 // tally adds up where the servers of a batch go, by the part of the cloud.
 type tally struct {
-	w            *whatIf
-	lines        int // of the answer before
-	what, flavor string
-	of           map[int32]*Going  // by table
-	at           map[string]*Going // by zone and aggregates
+	w        *whatIf
+	examples bool    // hosts are named
+	of       []Going // by part
+	touched  []int32
+}
+
+func (t *tally) begin(w *whatIf, examples bool) {
+	t.w, t.examples = w, examples
+	if t.of == nil {
+		t.of = make([]Going, len(w.parts))
+	}
 }
 
 func (t *tally) add(m plan.Move) {
-	g := t.of[m.Table]
-	if g == nil {
-		g = t.going(m.Table)
-		t.of[m.Table] = g
+	at := t.w.tables[m.Table].part
+	g := &t.of[at]
+	if g.Servers == 0 {
+		t.touched = append(t.touched, at)
 	}
 	g.Servers += m.Servers()
 	if !m.Fresh {
 		return
 	}
 	g.Hosts += len(m.Hosts)
-	if room := mostExamples - len(g.Examples); room > 0 && t.lines < mostLines {
+	if room := mostExamples - len(g.Examples); room > 0 && t.examples {
 		g.Examples = append(g.Examples, t.w.names(m.Hosts[:min(room, len(m.Hosts))])...)
 	}
 }
 
-// going is the line of a table: tables in the same part share one.
-func (t *tally) going(table int32) *Going {
-	zone, aggregates := t.w.where(table)
-	key := zone + "\n" + strings.Join(aggregates, "\n")
-	g := t.at[key]
-	if g == nil {
-		g = &Going{What: t.what, Flavor: t.flavor, Zone: zone, Aggregates: aggregates}
-		t.at[key] = g
+// end writes the lines of a batch, in the order of the parts.
+func (t *tally) end(what, flavor string, r *Result) {
+	slices.Sort(t.touched)
+	for _, at := range t.touched {
+		g, p := &t.of[at], &t.w.parts[at]
+		g.What, g.Flavor, g.Zone, g.Aggregates = what, flavor, p.zone, p.aggregates
+		r.going(g)
+		*g = Going{}
 	}
-	return g
+	t.touched = t.touched[:0]
 }

@@ -344,7 +344,9 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		must(lost(t.ServerGroups().Get("g")))
 		must(lost(t.BuildFailures().All()))
 		must(lost(t.Servers().HostsOf([]string{"s"})))
-		must(lost(t.Servers().OnHosts([]string{"h"})))
+		for _, hosts := range [][]string{nil, {"h"}} {
+			must(t.Servers().Documents(hosts, func(string, string, string) error { return nil }))
+		}
 		_, _, err = t.Servers().UnderWay(func(string, int64) bool { return false })
 		must(err)
 		must(lost(t.Servers().Changed(now, func(string, int64) bool { return false })))

@@ -434,20 +434,21 @@ func (q Servers) GetMany(ids []string) (map[string]*nova.Server, error) {
 	return out, err
 }
 
-// OnHosts reads the living servers on some hosts.
-func (q Servers) OnHosts(hosts []string) (out []*nova.Server, err error) {
-	err = inLists(hosts, func(marks string, args []any) error {
-		return q.t.Each("SELECT id, gen, doc FROM servers WHERE deleted=0 AND host IN ("+marks+")", args,
-			func(scan func(...any) error) error {
-				var id, text string
-				var gen int64
-				if err := scan(&id, &gen, &text); err != nil {
-					return err
-				}
-				s, err := q.open(id, gen, text)
-				out = append(out, s)
-				return err
-			})
+// Documents calls fn with the documents of the living servers on some hosts, or with nil of
+// all, without decoding any.
+func (q Servers) Documents(hosts []string, fn func(id, host, text string) error) error {
+	const all = "SELECT id, host, doc FROM servers WHERE deleted=0"
+	row := func(scan func(...any) error) error {
+		var id, host, text string
+		if err := scan(&id, &host, &text); err != nil {
+			return err
+		}
+		return fn(id, host, text)
+	}
+	if hosts == nil {
+		return q.t.Each(all, nil, row)
+	}
+	return inLists(hosts, func(marks string, args []any) error {
+		return q.t.Each(all+" AND host IN ("+marks+")", args, row)
 	})
-	return out, err
 }

@@ -14,11 +14,16 @@ type Fork struct {
 	lost    []int32 // the hosts that are, or were for a time
 	bins    []bin   // hosts that are not as the base has them
 	pool    []int64 // of vectors
+	batches int32   // that have been placed
+	spare   placing
+	// Stop, where there is one, ends a placement when it says so.
+	Stop func() bool
 }
 
 // bin is hosts that are alike, and different from what they were.
 type bin struct {
 	table int32
+	batch int32 // that put something there last
 	used  []int64
 	hosts []int32
 }
@@ -95,7 +100,7 @@ func (f *Fork) Add(table int32, used []int64, hosts ...int32) {
 			f.gone[h] = false
 		}
 	}
-	f.bins = append(f.bins, bin{table, f.copy(used), slices.Clone(hosts)})
+	f.bins = append(f.bins, bin{table: table, used: f.copy(used), hosts: slices.Clone(hosts)})
 }
 
 // hosts are those of a class that are as the base has them.
@@ -115,6 +120,9 @@ func (f *Fork) copy(used []int64) []int64 {
 	f.pool = append(f.pool, used...)
 	return f.pool[from:len(f.pool):len(f.pool)]
 }
+
+// giveBack gives back the vector that was copied last.
+func (f *Fork) giveBack(used []int64) { f.pool = f.pool[:len(f.pool)-len(used)] }
 
 // Each yields the hosts of the scenario in groups that are alike.
 func (f *Fork) Each(yield func(table int32, used []int64, hosts []int32)) {

@@ -1,5 +1,7 @@
 package plan
 
+import "math"
+
 // Move is servers that go to hosts of a table, as many to each.
 type Move struct {
 	Table int32
@@ -12,88 +14,157 @@ type Move struct {
 // Servers is how many the move has.
 func (m Move) Servers() int { return m.Each * len(m.Hosts) }
 
-// placing is the placement of one kind on a fork.
+// placing is the placement of one kind on a fork. Hosts come from three places, and the best
+// of the three is next: classes that are as in the base, in their order; hosts that this
+// placement has put something on; and those that earlier ones have. What was put on last
+// mostly weighs less than all that were put on before, so a queue keeps these in order, and
+// only those that do not fit into it go to the heap.
 type placing struct {
 	f      *Fork
 	k      *Kind
 	order  *order
-	at     int     // in order
-	heap   ranking // of f.bins
+	at     int      // in order
+	queue  []ranked // of f.bins
+	head   int      // of queue
+	heap   ranking  // of f.bins
 	picky  Picky
-	old    int // bins that were there before
 	report func(Move)
 }
 
+// source is where the best hosts are found.
+type source int
+
+const (
+	nowhere source = iota
+	inBase
+	inQueue
+	inHeap
+)
+
+// stopEvery is after how many moves a placement looks whether it is to end.
+const stopEvery = 256
+
 // Place puts n servers of a kind on the best hosts, tells of each move, and answers how many
-// found no place.
+// found no place, or were left when it was stopped.
 func (f *Fork) Place(k *Kind, n int, report func(Move)) (unplaced int) {
-	p := &placing{f: f, k: k, order: k.on(f.base), report: report, old: len(f.bins)}
+	f.batches++
+	p := &f.spare
+	*p = placing{f: f, k: k, order: k.on(f.base), report: report, queue: p.queue[:0], heap: p.heap[:0]}
 	p.picky, _ = k.Rules.(Picky)
 	for i := range f.bins {
-		p.add(int32(i))
+		if r, ok := p.rank(int32(i)); ok {
+			p.heap = append(p.heap, r)
+		}
 	}
-	for n > 0 {
+	p.heap.settle()
+	for moves := 1; n > 0; moves++ {
 		placed := p.next(n)
-		if placed == 0 {
-			return n
+		if placed == 0 || moves%stopEvery == 0 && f.Stop != nil && f.Stop() {
+			return n - placed
 		}
 		n -= placed
 	}
 	return 0
 }
 
-// add ranks a bin.
-func (p *placing) add(i int32) {
-	if b := &p.f.bins[i]; len(b.hosts) > 0 {
-		p.heap.push(ranked{p.k.Weigh(b.table, b.used), i})
+// rank weighs a bin; not ok when it has no hosts, or they take none.
+func (p *placing) rank(i int32) (ranked, bool) {
+	b := &p.f.bins[i]
+	if len(b.hosts) == 0 {
+		return ranked{}, false
 	}
+	w := p.k.Weigh(b.table, b.used)
+	return ranked{w, i}, !math.IsInf(w, -1)
 }
 
-// top is the best hosts: a class that is as in the base, or a bin.
-func (p *placing) top() (best ranked, inBase, found bool) {
-	base, inBase := p.order.at(p.at)
-	for inBase && len(p.f.hosts(base.id)) == 0 {
+// put takes a bin in that something was put on.
+func (p *placing) put(r ranked) {
+	if last := len(p.queue) - 1; last < p.head || r.weight <= p.queue[last].weight {
+		p.queue = append(p.queue, r)
+		return
+	}
+	p.heap.push(r)
+}
+
+// top is the best hosts. Of equals those of the base come first.
+func (p *placing) top() (best ranked, from source) {
+	for r, ok := p.order.at(p.at); ok; r, ok = p.order.at(p.at) {
+		if len(p.f.hosts(r.id)) > 0 {
+			best, from = r, inBase
+			break
+		}
 		p.at++
-		base, inBase = p.order.at(p.at)
 	}
-	if len(p.heap) > 0 && (!inBase || p.heap[0].weight > base.weight) {
-		return p.heap[0], false, true
+	if p.head < len(p.queue) && (from == nowhere || p.queue[p.head].weight > best.weight) {
+		best, from = p.queue[p.head], inQueue
 	}
-	return base, inBase, inBase
+	if len(p.heap) > 0 && (from == nowhere || p.heap[0].weight > best.weight) {
+		best, from = p.heap[0], inHeap
+	}
+	return best, from
 }
 
 // next puts servers on the best hosts that take any; n at the most.
 func (p *placing) next(n int) (placed int) {
 	for {
-		best, inBase, found := p.top()
-		if !found {
+		best, from := p.top()
+		if from == nowhere {
 			return 0
 		}
-		table, used, hosts := p.what(best.id, inBase)
-		after := p.f.copy(used)
-		if !p.k.Put(table, after) {
-			p.pass(inBase)
+		m, ok := p.move(best, from, n)
+		if !ok {
+			p.pass(from) // they take none
 			continue
 		}
-		each, many, weight := p.fill(table, after, best.weight, n, len(hosts))
-		taken, left := hosts[:many], hosts[many:]
-		if p.picky != nil {
-			if taken, left = p.pick(hosts); len(taken) == 0 {
-				p.pass(inBase)
-				continue
-			}
-		}
-		p.keep(best.id, inBase, left)
-		p.f.bins = append(p.f.bins, bin{table, after, taken})
-		p.heap.push(ranked{weight, int32(len(p.f.bins) - 1)})
-		p.report(Move{table, taken, each, inBase || int(best.id) < p.old})
-		return each * len(taken)
+		p.report(m)
+		return m.Servers()
 	}
 }
 
+// move puts servers on hosts of a rank.
+func (p *placing) move(best ranked, from source, n int) (m Move, ok bool) {
+	if from != inBase {
+		if b := &p.f.bins[best.id]; len(b.hosts) == 1 && p.picky == nil {
+			return p.again(b, best, from, n)
+		}
+	}
+	table, used, hosts := p.what(best.id, from)
+	after := p.f.copy(used)
+	if !p.k.Put(table, after) {
+		p.f.giveBack(after)
+		return m, false
+	}
+	each, many, weight := p.fill(table, after, best.weight, n, len(hosts))
+	taken, left := hosts[:many], hosts[many:]
+	if p.picky != nil {
+		if taken, left = p.pick(hosts); len(taken) == 0 {
+			p.f.giveBack(after)
+			return m, false
+		}
+	}
+	fresh := from == inBase || p.f.bins[best.id].batch != p.f.batches
+	p.keep(best.id, from, left)
+	p.f.bins = append(p.f.bins, bin{table, p.f.batches, after, taken})
+	p.put(ranked{weight, int32(len(p.f.bins) - 1)})
+	return Move{table, taken, each, fresh}, true
+}
+
+// again puts servers on a host that is alone in its bin, which stays its own.
+func (p *placing) again(b *bin, best ranked, from source, n int) (m Move, ok bool) {
+	if !p.k.Put(b.table, b.used) {
+		return m, false
+	}
+	each, _, weight := p.fill(b.table, b.used, best.weight, n, 1)
+	fresh := b.batch != p.f.batches
+	b.batch = p.f.batches
+	p.pass(from)
+	p.put(ranked{weight, best.id})
+	return Move{b.table, b.hosts, each, fresh}, true
+}
+
 // what is behind a rank.
-func (p *placing) what(id int32, inBase bool) (table int32, used []int64, hosts []int32) {
-	if inBase {
+func (p *placing) what(id int32, from source) (table int32, used []int64, hosts []int32) {
+	if from == inBase {
 		c := &p.f.base.Classes[id]
 		return c.Table, c.Used, p.f.hosts(id)
 	}
@@ -122,6 +193,9 @@ func (p *placing) pick(hosts []int32) (taken, left []int32) {
 			continue
 		}
 		p.picky.Placed(h)
+		if i == 0 {
+			return hosts[:1], hosts[1:]
+		}
 		left = make([]int32, 0, len(hosts)-1)
 		left = append(append(left, hosts[:i]...), hosts[i+1:]...)
 		return []int32{h}, left
@@ -130,22 +204,25 @@ func (p *placing) pick(hosts []int32) (taken, left []int32) {
 }
 
 // keep writes down the hosts of a rank that nothing was put on.
-func (p *placing) keep(id int32, inBase bool, left []int32) {
-	if inBase {
+func (p *placing) keep(id int32, from source, left []int32) {
+	if from == inBase {
 		p.f.setLeft(id, left)
 		return
 	}
 	p.f.bins[id].hosts = left
 	if len(left) == 0 {
-		p.heap.pop()
+		p.pass(from)
 	}
 }
 
-// pass leaves the best hosts out, as they take none.
-func (p *placing) pass(inBase bool) {
-	if inBase {
+// pass leaves the best hosts out.
+func (p *placing) pass(from source) {
+	switch from {
+	case inBase:
 		p.at++
-		return
+	case inQueue:
+		p.head++
+	case inHeap:
+		p.heap.pop()
 	}
-	p.heap.pop()
 }
