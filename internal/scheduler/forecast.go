@@ -218,9 +218,10 @@ func (f *forecast) where(table int32) (zone string, aggregates []string) {
 }
 
 // names are some of the hosts' names.
-func (f *forecast) names(hosts []int32) (out []string) {
-	for _, h := range hosts[:min(len(hosts), mostExamples)] {
-		out = append(out, f.hosts[h].Name)
+func (f *forecast) names(hosts []int32) []string {
+	out := make([]string, min(len(hosts), mostExamples))
+	for i := range out {
+		out[i] = f.hosts[hosts[i]].Name
 	}
 	return out
 }

@@ -466,7 +466,9 @@ func (w *whatIf) creating(list []NewServers, flavors map[string]nova.Flavor) (ou
 func (w *whatIf) place(b *batch, r *Result) {
 	r.Servers += b.n
 	t := &w.tally
-	t.begin(w, len(r.Placements) < mostLines)
+	if t.of == nil {
+		t.w, t.of = w, make([]gone, len(w.parts))
+	}
 	left := w.fork.Place(b.kind.plan, b.n, t.add)
 	flavor := b.kind.server.Flavor.Name
 	t.end(b.what, flavor, r)
@@ -497,33 +499,31 @@ func (r *Result) going(g *Going) {
 
 // tally adds up where the servers of a batch go, by the part of the cloud.
 type tally struct {
-	w        *whatIf
-	examples bool    // hosts are named
-	of       []Going // by part
-	touched  []int32
+	w       *whatIf
+	of      []gone // by part
+	touched []int32
 }
 
-func (t *tally) begin(w *whatIf, examples bool) {
-	t.w, t.examples = w, examples
-	if t.of == nil {
-		t.of = make([]Going, len(w.parts))
-	}
+// gone is what went to a part.
+type gone struct {
+	servers, hosts int
+	examples       [mostExamples]int32 // of the hosts
 }
 
 func (t *tally) add(m plan.Move) {
 	at := t.w.tables[m.Table].part
 	g := &t.of[at]
-	if g.Servers == 0 {
+	if g.servers == 0 {
 		t.touched = append(t.touched, at)
 	}
-	g.Servers += m.Servers()
+	g.servers += m.Servers()
 	if !m.Fresh {
 		return
 	}
-	g.Hosts += len(m.Hosts)
-	if room := mostExamples - len(g.Examples); room > 0 && t.examples {
-		g.Examples = append(g.Examples, t.w.names(m.Hosts[:min(room, len(m.Hosts))])...)
+	if g.hosts < mostExamples {
+		copy(g.examples[g.hosts:], m.Hosts)
 	}
+	g.hosts += len(m.Hosts)
 }
 
 // end writes the lines of a batch, in the order of the parts.
@@ -531,9 +531,12 @@ func (t *tally) end(what, flavor string, r *Result) {
 	slices.Sort(t.touched)
 	for _, at := range t.touched {
 		g, p := &t.of[at], &t.w.parts[at]
-		g.What, g.Flavor, g.Zone, g.Aggregates = what, flavor, p.zone, p.aggregates
-		r.going(g)
-		*g = Going{}
+		line := Going{What: what, Flavor: flavor, Servers: g.servers, Hosts: g.hosts, Zone: p.zone, Aggregates: p.aggregates}
+		if len(r.Placements) < mostLines {
+			line.Examples = t.w.names(g.examples[:min(g.hosts, mostExamples)])
+		}
+		r.going(&line)
+		*g = gone{}
 	}
 	t.touched = t.touched[:0]
 }

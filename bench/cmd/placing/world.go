@@ -65,7 +65,7 @@ func newWorld(ctx context.Context, dir string, n int) (_ *world, err error) {
 }
 
 func (w *world) announce(t *store.Tx, n int) error {
-	name, now := fmt.Sprintf("host-%06d", n), t.Now()
+	name, now := hostName(n-1), t.Now()
 	h := nova.Hypervisor{
 		ID: uuidOf(1, n), ServiceID: uuidOf(2, n), Num: int64(n), Host: name, Hostname: name, Type: "fake", Arch: "x86_64",
 		VCPUs: host.VCPUs, MemoryMiB: host.RAM, DiskGiB: host.Disk, Traits: []string{"COMPUTE_NODE", "HW_CPU_X86_AVX2", "HW_CPU_X86_VMX"},

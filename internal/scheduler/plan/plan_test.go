@@ -9,10 +9,11 @@ import (
 )
 
 // flat are rules over two resources: what is asked, what hosts have, and which way weights
-// go.
+// go. Weights are what is left, in sum or as a product, which falls unevenly.
 type flat struct {
 	ask, have [2]int64
 	sign      float64
+	product   bool
 }
 
 func (r flat) Put(_ int32, used []int64) bool {
@@ -28,6 +29,9 @@ func (r flat) Put(_ int32, used []int64) bool {
 }
 
 func (r flat) Weigh(_ int32, used []int64) float64 {
+	if r.product {
+		return r.sign * float64((1+r.have[0]-used[0])*(1+r.have[1]-used[1]))
+	}
 	return r.sign * float64(r.have[0]-used[0]+r.have[1]-used[1])
 }
 
@@ -104,7 +108,7 @@ func TestAPlanByClassesIsThePlanByHosts(t *testing.T) {
 			at[i] = slices.Clone(hosts[i])
 		}
 		for kind := range 3 { // one after the other
-			r := flat{ask: [2]int64{1 + rnd.Int64N(3), 1 + rnd.Int64N(3)}, have: have, sign: 1 - 2*float64(round%2)}
+			r := flat{ask: [2]int64{1 + rnd.Int64N(3), 1 + rnd.Int64N(3)}, have: have, sign: 1 - 2*float64(round%2), product: round%4 < 2}
 			n := rnd.IntN(60)
 			want := naive(r, hosts, gone, n)
 			var got []float64

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -169,6 +170,32 @@ func serverUsageRace(e *exam) {
 	})
 }
 
+// serverDocuments looks for the living servers on all hosts and on one.
+func serverDocuments(e *exam, all []*nova.Server) {
+	for _, hosts := range [][]string{nil, {"h1"}, {"h1", "h2"}, {}} {
+		var got, expect []string
+		for _, s := range all {
+			if !s.Deleted() && (hosts == nil || slices.Contains(hosts, s.Host)) {
+				expect = append(expect, s.ID+" "+s.Host+" "+s.ID)
+			}
+		}
+		e.view(func(t *store.Tx) error {
+			got = nil
+			return t.Servers().Documents(hosts, func(id, host, text string) error {
+				var s nova.Server
+				err := json.Unmarshal([]byte(text), &s)
+				got = append(got, id+" "+host+" "+s.ID)
+				return err
+			})
+		})
+		slices.Sort(got)
+		slices.Sort(expect)
+		if !slices.Equal(got, expect) {
+			e.Fatalf("%d documents are on %v, want %d", len(got), hosts, len(expect))
+		}
+	}
+}
+
 func serverWalk(e *exam) {
 	const n = 700 // more than one batch of each size
 	var all []*nova.Server
@@ -186,6 +213,7 @@ func serverWalk(e *exam) {
 	for batch := range slices.Chunk(all, 100) {
 		e.insert(batch...)
 	}
+	serverDocuments(e, all)
 	since := all[n/2].CreatedAt
 	for _, sc := range []store.Scope{
 		{}, {Deleted: true}, {ProjectID: "p"}, {ProjectID: "p", Deleted: true}, {Host: "h1"}, {Host: "h2", ProjectID: "q"},
