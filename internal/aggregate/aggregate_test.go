@@ -13,6 +13,7 @@ import (
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 // TestAHostIsInOneZoneHoweverManyAskAtOnce puts a host into many zones at once, and takes it
@@ -20,8 +21,7 @@ import (
 func TestAHostIsInOneZoneHoweverManyAskAtOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		ctx := t.Context()
-		st := store.New(db, clock.NewHand(time.Unix(1e9, 0)))
-		must(t, st.Migrate(ctx))
+		st := storetest.Open(t, db, clock.NewHand(time.Unix(1e9, 0)))
 		must(t, st.Update(ctx, func(tx *store.Tx) error {
 			_, err := tx.Services().Ensure(nova.Service{ID: uuid.NewString(), Num: 1, Host: "h", Binary: "nova-compute", Zone: "nova"})
 			return err

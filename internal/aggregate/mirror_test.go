@@ -13,13 +13,13 @@ import (
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 func TestProvidersAreInTheAggregatesOfTheirHosts(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		ctx := t.Context()
-		st := store.New(db, clock.NewHand(time.Unix(1e9, 0)))
-		must(t, st.Migrate(ctx))
+		st := storetest.Open(t, db, clock.NewHand(time.Unix(1e9, 0)))
 		room := New(st, "nova")
 		node := map[string]string{}
 		must(t, st.Update(ctx, func(tx *store.Tx) error {

@@ -1,7 +1,6 @@
 package flavor
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,27 +9,19 @@ import (
 	"github.com/kilonova/kilonova/internal/clock"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/sqldb"
-	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 func room(t *testing.T, db *sqldb.DB) *Room {
 	t.Helper()
-	st := store.New(db, clock.NewHand(time.Unix(1e9, 0)))
-	if err := st.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	st := storetest.Open(t, db, clock.NewHand(time.Unix(1e9, 0)))
 	return New(st)
 }
 
 func lite(t *testing.T) *Room {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	db := dbtest.SQLite(t)
 	return room(t, db)
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 // asks is what many writers ask of one database: holdings of several consumers at once,
@@ -146,10 +147,7 @@ func TestManyWritersNeverOverbook(t *testing.T) {
 		if testing.Short() && db.Dialect() != sqldb.SQLite {
 			t.Skip("long: a server syncs every commit")
 		}
-		s := store.New(db, clock.NewHand(time.Unix(1000, 0)))
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		s := storetest.Open(t, db, clock.NewHand(time.Unix(1000, 0)))
 		a := &asks{ctx: t.Context(), store: s, p: [2]*placement.Placement{placement.New(s), placement.New(s)}}
 		rapid.Check(t, func(t *rapid.T) {
 			a.round++

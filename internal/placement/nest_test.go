@@ -10,14 +10,12 @@ import (
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 func TestTheProvidersBelowAHostAreThoseItTellsOf(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		ctx, s := t.Context(), store.New(db, clock.Real{})
-		if err := s.Migrate(ctx); err != nil {
-			t.Fatal(err)
-		}
+		ctx, s := t.Context(), storetest.Open(t, db, clock.Real{})
 		p := placement.New(s)
 		card := func(name string, reserved int64) store.Provider {
 			return store.Provider{ID: "id " + name, Name: name, Traits: []string{"CUSTOM_FAST", "OWNER_NOVA"}, Inventories: map[string]store.Inventory{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -16,7 +15,8 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/store"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 type asked = [nova.HostClasses]int64
@@ -30,15 +30,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	s := store.New(db, clock.NewHand(time.Unix(1000, 0)))
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := storetest.Open(t, dbtest.SQLite(t), clock.NewHand(time.Unix(1000, 0)))
 	return &world{ctx: t.Context(), store: s, p: [2]*placement.Placement{placement.New(s), placement.New(s)}}
 }
 

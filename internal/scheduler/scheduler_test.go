@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +16,8 @@ import (
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/store"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 // world is hosts in a real store, under a real accounting.
@@ -32,16 +32,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
 	w := &world{t: t, clock: clock.NewHand(time.Unix(1_700_000_000, 0))}
-	w.store = store.New(db, w.clock)
-	if err := w.store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w.store = storetest.Open(t, dbtest.SQLite(t), w.clock)
 	w.p, w.s = w.another(1)
 	return w
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/kilonova/kilonova/internal/scheduler/pci"
 	"github.com/kilonova/kilonova/internal/scheduler/request"
 	"github.com/kilonova/kilonova/internal/sqldb"
-	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 	"github.com/kilonova/kilonova/internal/virt"
 	"github.com/kilonova/kilonova/internal/virt/fake"
 )
@@ -25,10 +25,7 @@ import (
 func TestManySchedulersNeverGiveAProcessorOrADeviceTwice(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		ctx, c := t.Context(), clock.NewHand(time.Unix(1_700_000_000, 0))
-		s := store.New(db, c)
-		if err := s.Migrate(ctx); err != nil {
-			t.Fatal(err)
-		}
+		s := storetest.Open(t, db, c)
 		aliases, err := pci.ParseAliases([]string{`{"name":"vf","vendor_id":"8086","product_id":"154c","device_type":"type-VF"}`}, true)
 		if err != nil {
 			t.Fatal(err)

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,19 +11,12 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/server"
 	"github.com/kilonova/kilonova/internal/store"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 func TestAGuestsPasswordIsKeptUntilItsOwnerClearsIt(t *testing.T) {
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "k.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := store.New(db, clock.Real{})
-	t.Cleanup(func() { _ = st.Close() })
-	if err := st.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	st := storetest.Open(t, dbtest.SQLite(t), clock.Real{})
 	s := &nova.Server{ID: uuid.NewString(), Num: 1, ProjectID: "p", VM: nova.Active}
 	if err := st.Update(t.Context(), func(tx *store.Tx) error { return tx.Servers().Insert(s) }); err != nil {
 		t.Fatal(err)

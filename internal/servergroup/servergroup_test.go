@@ -14,6 +14,7 @@ import (
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 func must(t *testing.T, err error) {
@@ -29,8 +30,7 @@ func TestNoPolicyIsBrokenHoweverManyPlaceAtOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		ctx := t.Context()
 		c := clock.NewHand(time.Unix(1e9, 0))
-		st := store.New(db, c)
-		must(t, st.Migrate(ctx))
+		st := storetest.Open(t, db, c)
 		room := New(st, -1)
 		const members = 12
 		for _, x := range []struct {
@@ -111,8 +111,7 @@ func sum(m map[string]int64) (n int64) {
 func TestAPlaceMovesAndIsGivenBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		ctx := t.Context()
-		st := store.New(db, clock.NewHand(time.Unix(1e9, 0)))
-		must(t, st.Migrate(ctx))
+		st := storetest.Open(t, db, clock.NewHand(time.Unix(1e9, 0)))
 		room := New(st, -1)
 		g, err := room.Create(ctx, nova.ServerGroup{ProjectID: "p", Policy: nova.AntiAffinity})
 		must(t, err)

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +25,8 @@ import (
 	"github.com/kilonova/kilonova/internal/scheduler"
 	"github.com/kilonova/kilonova/internal/server"
 	"github.com/kilonova/kilonova/internal/store"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 	"github.com/kilonova/kilonova/internal/virt/fake"
 )
 
@@ -105,11 +105,7 @@ func newWorld(t testing.TB, o options) *world {
 		o.limits = unlimited()
 	}
 	log := slog.New(slog.DiscardHandler)
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "db"))
-	must(t, err)
-	st := store.New(db, o.clock)
-	t.Cleanup(func() { _ = st.Close() })
-	must(t, st.Migrate(t.Context()))
+	st := storetest.Open(t, dbtest.SQLite(t), o.clock)
 	must(t, st.Update(t.Context(), func(tx *store.Tx) error {
 		for _, f := range flavors() {
 			if err := tx.Flavors().Insert(f); err != nil {

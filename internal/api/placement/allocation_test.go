@@ -1,59 +1,11 @@
 package placement_test
 
 import (
-	"context"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	api "github.com/kilonova/kilonova/internal/api/placement"
-	"github.com/kilonova/kilonova/internal/clock"
-	"github.com/kilonova/kilonova/internal/identity"
-	"github.com/kilonova/kilonova/internal/placement"
-	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/store"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
 )
-
-// everybody is a gate that takes anyone for a service.
-type everybody struct{}
-
-func (everybody) Authenticate(context.Context, string) (identity.Who, error) {
-	return identity.Who{UserID: "u", ProjectID: "p", Roles: []string{"admin", "service"}}, nil
-}
-
-func newAPI(t *testing.T) http.Handler {
-	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	hand := clock.NewHand(time.Unix(1_700_000_000, 0))
-	s := store.New(db, hand)
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	err = s.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.Placement().PutProvider(store.Provider{ID: rp1, Name: "one", RootID: rp1})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := policy.New(policy.Placement(), policy.Options{Words: policy.PlacementWords})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := api.New(api.Config{Room: placement.New(s), Policy: rules, Gate: everybody{}, Clock: hand, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.Handler()
-}
 
 const (
 	rp1      = "9229b2fc-d556-4e38-9c18-443e4bc6ceae"
@@ -65,7 +17,14 @@ const (
 
 // TestAnAllocationsLife goes through what a client does, in the order in which it does it.
 func TestAnAllocationsLife(t *testing.T) {
-	h := newAPI(t)
+	s := migrated(t)
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.Placement().PutProvider(store.Provider{ID: rp1, Name: "one", RootID: rp1})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := service(t, s).Handler()
 	for i, x := range []struct {
 		version, method, path, body string
 		status                      int
@@ -106,13 +65,7 @@ func TestAnAllocationsLife(t *testing.T) {
 		{"1.39", "DELETE", one + "/inventories/PCPU", "", 404, "No inventory of class PCPU found for delete"},
 		{"1.39", "GET", one + "/usages", "", 200, `{"resource_provider_generation":8,"usages":{}}`},
 	} {
-		r := httptest.NewRequest(x.method, x.path, strings.NewReader(x.body))
-		r.Header.Set("OpenStack-API-Version", "placement "+x.version)
-		if x.body != "" {
-			r.Header.Set("Content-Type", "application/json")
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		w := call(h, x.method, x.path, x.version, x.body, "X-Auth-Token", "service")
 		if w.Code != x.status || !strings.Contains(strings.ReplaceAll(w.Body.String(), `\u003e`, ">"), x.want) {
 			t.Errorf("%d: %s %s: %d %s\nwant %d %s", i, x.method, x.path, w.Code, w.Body, x.status, x.want)
 		}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,17 +18,19 @@ import (
 	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
-	"github.com/kilonova/kilonova/internal/store/sqlite"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
-// gate knows two tokens.
+// gate knows three tokens.
 type gate struct{}
 
-// Authenticate answers an administrator or a plain member.
+// Authenticate answers an administrator, a plain member, or Nova itself.
 func (gate) Authenticate(_ context.Context, token string) (identity.Who, error) {
 	switch token {
 	case "admin":
 		return identity.Who{UserID: "a", ProjectID: "p", Roles: []string{"admin"}}, nil
+	case "service":
+		return identity.Who{UserID: "n", ProjectID: "p", Roles: []string{"admin", "service"}}, nil
 	case "member":
 		return identity.Who{UserID: "m", ProjectID: "p", Roles: []string{"member", "reader"}}, nil
 	}
@@ -52,13 +53,9 @@ func service(t testing.TB, s *store.Store) *api.API {
 	return a
 }
 
-func migrated(t *testing.T) *store.Store {
+func migrated(t testing.TB) *store.Store {
 	t.Helper()
-	s := store.New(dbtest.Open(t, dbtest.URL(t, "sqlite")), clock.NewHand(time.Unix(1_700_000_000, 0)))
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return storetest.Open(t, dbtest.SQLite(t), clock.NewHand(time.Unix(1_700_000_000, 0)))
 }
 
 func call(h http.Handler, method, target, version, body string, headers ...string) *httptest.ResponseRecorder {
@@ -160,16 +157,7 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
 	}
-	db, err := sqlite.Open(filepath.Join(f.TempDir(), "fuzz.db"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer db.Close()
-	s := store.New(db, clock.NewHand(time.Unix(1_700_000_000, 0)))
-	if err := s.Migrate(f.Context()); err != nil {
-		f.Fatal(err)
-	}
-	h := service(f, s).Handler()
+	h := service(f, migrated(f)).Handler()
 	f.Fuzz(func(t *testing.T, method, target, version, body string) {
 		r, err := http.NewRequest(method, target, strings.NewReader(body))
 		if err != nil {

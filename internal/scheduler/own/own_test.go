@@ -14,6 +14,7 @@ import (
 	"github.com/kilonova/kilonova/internal/sqldb"
 	"github.com/kilonova/kilonova/internal/store"
 	"github.com/kilonova/kilonova/internal/store/dbtest"
+	"github.com/kilonova/kilonova/internal/store/storetest"
 )
 
 // host has one cell of eight dedicated processors and four devices near it.
@@ -41,10 +42,7 @@ func ask(t testing.TB, vcpus int64, devices int) *own.Ask {
 
 func open(t *testing.T, db *sqldb.DB) *store.Store {
 	t.Helper()
-	s := store.New(db, clock.Real{})
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := storetest.Open(t, db, clock.Real{})
 	h := host("node")
 	var err error
 	err = s.Update(t.Context(), func(tx *store.Tx) error {

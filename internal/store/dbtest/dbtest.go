@@ -48,7 +48,7 @@ func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
 }
 
 // Open opens a database by its URL until the end of the test.
-func Open(t *testing.T, text string) *sqldb.DB {
+func Open(t testing.TB, text string) *sqldb.DB {
 	t.Helper()
 	scheme, rest, _ := strings.Cut(text, "://")
 	var db *sqldb.DB
@@ -70,9 +70,15 @@ func Open(t *testing.T, text string) *sqldb.DB {
 	return db
 }
 
+// SQLite opens a fresh database that every machine has, until the end of the test.
+func SQLite(t testing.TB) *sqldb.DB {
+	t.Helper()
+	return Open(t, URL(t, "sqlite"))
+}
+
 // URL gives a fresh database: "sqlite", "postgres" or "mysql". It skips the test where that
 // is not installed.
-func URL(t *testing.T, name string) string {
+func URL(t testing.TB, name string) string {
 	t.Helper()
 	u, err := fresh(t, name)
 	if err != nil {
@@ -120,7 +126,7 @@ func (s *shared) get() error {
 	return s.err
 }
 
-func fresh(t *testing.T, name string) (string, error) {
+func fresh(t testing.TB, name string) (string, error) {
 	if name == "sqlite" {
 		return "sqlite://" + filepath.Join(t.TempDir(), "test.db"), nil
 	}

@@ -53,6 +53,16 @@ func empty(t *testing.T, db *sqldb.DB) {
 	}
 }
 
+// Open is a store on a fresh database, ready to use.
+func Open(t testing.TB, db *sqldb.DB, c clock.Clock) *store.Store {
+	t.Helper()
+	s := store.New(db, c)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // Exercise runs the exam on a fresh, empty database.
 func Exercise(t *testing.T, db *sqldb.DB) {
 	t.Helper()
