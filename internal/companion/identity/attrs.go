@@ -156,6 +156,10 @@ func (a *attrs) object(name string, to *doc) {
 		a.fail(name, "it is not of type 'object'")
 		return
 	}
+	if json.Unmarshal(raw, new(any)) != nil {
+		a.fail(name, "a number is out of range")
+		return
+	}
 	*to = merge(*to, v)
 }
 
@@ -171,6 +175,11 @@ func (a *attrs) same(name, is string) {
 func (a *attrs) rest(extra *doc) error {
 	if a.err != nil {
 		return a.err
+	}
+	for name, raw := range a.m {
+		if err := json.Unmarshal(raw, new(any)); err != nil { // as clients read it
+			return invalid("Invalid input for field '%s': a number is out of range.", name)
+		}
 	}
 	d := merge(*extra, a.m)
 	size := 0

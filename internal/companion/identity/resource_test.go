@@ -56,6 +56,11 @@ func everyResource(t *testing.T, c *cloud) {
 					t.Errorf("%s: %d", bad, a.code)
 				}
 			}
+			unreadable := strings.TrimSuffix(fmt.Sprintf(r.make, "odd"), "}") + `,"color":` // not by those who have only floats
+			for _, odd := range []string{`1e400`, `[{"a":-1e999}]`, strings.Repeat("9", 400)} {
+				c.want(400, "POST", path, admin, body(unreadable+odd+"}"))
+				c.want(400, "PATCH", one, admin, body(`{"color":`+odd+`}`))
+			}
 			c.want(400, "POST", path, admin, `{`)
 			c.want(400, "POST", path, admin, `{"other":{}}`)
 			c.want(200, "GET", one, admin, "")
