@@ -55,6 +55,12 @@ func (p *Placement) RemoveAllocations(ctx context.Context, consumer string) erro
 	})
 }
 
+// outdated are the refusals of who does not know what there is by now. They are told before
+// any other fault of a reshape.
+var outdated = map[store.Reason]bool{
+	store.ReasonNotReshaped: true, store.ReasonProvider: true, store.ReasonConsumer: true, store.ReasonNoProvider: true,
+}
+
 // Reshape changes inventories and allocations together, as store.Placement.Reshape says.
 func (p *Placement) Reshape(ctx context.Context, inventories map[string]store.Reshaped, all []store.Holding) error {
 	const malformed = "malformed reshaper data: "
@@ -63,12 +69,14 @@ func (p *Placement) Reshape(ctx context.Context, inventories map[string]store.Re
 		names = append(names, sortedKeys(r.Inventories)...)
 	}
 	return p.store.Update(ctx, func(t *store.Tx) error {
-		if err := knownClasses(t, names); err != nil {
-			return prefixed(err, nova.Invalid, malformed)
-		}
+		unknown := knownClasses(t, names)
 		err := t.Placement().Reshape(inventories, all)
 		var r *store.Refusal
-		if !errors.As(err, &r) {
+		refused := errors.As(err, &r)
+		if unknown != nil && !(refused && outdated[r.Reason]) {
+			return prefixed(unknown, nova.Invalid, malformed)
+		}
+		if !refused {
 			return err
 		}
 		switch r.Reason {

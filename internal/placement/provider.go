@@ -1,8 +1,10 @@
 package placement
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -61,8 +63,12 @@ func (p *Placement) CreateProvider(ctx context.Context, id, name, parent string)
 		return nil, fail(nova.Invalid, "parent provider UUID cannot be same as UUID. Please set parent provider UUID to None if there is no parent.")
 	}
 	out, err := p.change(ctx, id, func(q store.Placement) error {
-		if taken, err := taken(q, id, name); err != nil || taken != nil {
-			return errors.Join(err, taken)
+		refusal, err := taken(q, id, name)
+		if refusal != nil && parent != "" { // an unknown parent is told first
+			_, err = q.ProviderRow(parent)
+		}
+		if err != nil || refusal != nil {
+			return cmp.Or(err, refusal)
 		}
 		return q.InsertProvider(store.Provider{ID: id, Name: name, ParentID: parent})
 	})
@@ -161,7 +167,7 @@ func (p *Placement) SetAggregates(ctx context.Context, id string, generation int
 	})
 }
 
-// SetTraits replaces the traits of a provider.
+// SetTraits replaces the traits of a provider. Its generation grows if they change.
 func (p *Placement) SetTraits(ctx context.Context, id string, generation int64, traits []string) (*store.Provider, error) {
 	return p.change(ctx, id, func(q store.Placement) error {
 		now, err := q.ProviderRow(id)
@@ -177,6 +183,9 @@ func (p *Placement) SetTraits(ctx context.Context, id string, generation int64, 
 		}
 		if len(missing) > 0 {
 			return nova.Errorf(nova.Invalid, "No such trait %s", joined(missing))
+		}
+		if slices.Equal(now.Traits, slices.Compact(slices.Sorted(slices.Values(traits)))) {
+			return nil // nothing changes, nor does the generation
 		}
 		return q.SetProviderTraits(id, generation, traits)
 	})

@@ -48,10 +48,10 @@ type Config struct {
 type Settings struct {
 	Origins     []string `conf:"cors.allowed_origin" help:"Origins whose pages browsers may let call the Placement API, as https://example.org:8443; * is all. Empty: no answer says anything of origins."`
 	Credentials bool     `conf:"cors.allow_credentials" default:"true" help:"Whether such calls may carry credentials."`
-	Expose      []string `conf:"cors.expose_headers" default:"X-Auth-Token,X-Openstack-Request-Id,X-Subject-Token,X-Service-Token" help:"Headers of answers that pages may read."`
+	Expose      []string `conf:"cors.expose_headers" default:"X-Auth-Token,X-Openstack-Request-Id,X-Subject-Token,X-Service-Token,OpenStack-API-Version" help:"Headers of answers that pages may read."`
 	MaxAge      int      `conf:"cors.max_age" default:"3600" min:"0" help:"Seconds for which a browser may remember what it asked before a call."`
 	Methods     []string `conf:"cors.allow_methods" default:"GET,PUT,POST,DELETE,PATCH" help:"Methods that pages may call."`
-	Headers     []string `conf:"cors.allow_headers" default:"X-Auth-Token,X-Openstack-Request-Id,X-Identity-Status,X-Roles,X-Service-Catalog,X-User-Id,X-Tenant-Id" help:"Headers that calls may carry beside those that every browser may send."`
+	Headers     []string `conf:"cors.allow_headers" default:"X-Auth-Token,X-Openstack-Request-Id,X-Identity-Status,X-Roles,X-Service-Catalog,X-User-Id,X-Tenant-Id,OpenStack-API-Version" help:"Headers that calls may carry beside those that every browser may send."`
 }
 
 // API is the service.

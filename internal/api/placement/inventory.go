@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/kilonova/kilonova/internal/api/placement/schema"
 	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/store"
@@ -103,7 +102,7 @@ func (a *API) showInventory(q *Request) error {
 func (a *API) createInventory(q *Request) error {
 	v, err := q.judged(postInventoryBody)
 	if err != nil {
-		return err
+		return q.unknownFirst(err)
 	}
 	class, _ := v["resource_class"].(string)
 	i := readInventory(v)
@@ -115,20 +114,13 @@ func (a *API) createInventory(q *Request) error {
 	return q.replyInventory(http.StatusCreated, generation, i)
 }
 
-// locate tells where the new resource is: a whole URL, as the caller wrote the first part of
-// it.
-func (q *Request) locate(parts ...string) {
-	scheme := "http"
-	if q.R.TLS != nil || q.R.Header.Get("X-Forwarded-Proto") == "https" {
-		scheme = "https"
-	}
-	q.W.Header().Set("Location", scheme+"://"+q.R.Host+q.URL(parts...))
-}
-
 func (a *API) setInventories(q *Request) error {
 	v, err := q.judged(putInventoriesBody)
 	if err != nil {
-		return err
+		return q.unknownFirst(err)
+	}
+	if _, err := generationOf(v); err != nil {
+		return q.unknownFirst(err)
 	}
 	generation, all := readInventories(v)
 	if generation, err = a.room.SetInventories(q.R.Context(), q.stock(generation, all)); err != nil {
@@ -140,10 +132,14 @@ func (a *API) setInventories(q *Request) error {
 func (a *API) updateInventory(q *Request) error {
 	v, err := q.judged(putInventoryBody)
 	if err != nil {
-		return err
+		return q.unknownFirst(err)
+	}
+	had, err := generationOf(v)
+	if err != nil {
+		return q.unknownFirst(err)
 	}
 	i := readInventory(v)
-	s := q.stock(schema.Int(v["resource_provider_generation"]), map[string]store.Inventory{q.Var("resource_class"): i})
+	s := q.stock(had, map[string]store.Inventory{q.Var("resource_class"): i})
 	generation, err := a.room.PutInventory(q.R.Context(), s)
 	if err != nil {
 		return err

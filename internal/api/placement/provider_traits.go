@@ -35,7 +35,7 @@ func (a *API) putProviderTraits(q *Request) error {
 	}
 	generation, err := generationOf(body)
 	if err != nil {
-		return err
+		return q.unknownFirst(err)
 	}
 	p, err := a.room.SetTraits(q.R.Context(), q.Var("uuid"), generation, texts(body["traits"]))
 	if err != nil {

@@ -122,7 +122,7 @@ func (a *API) createProvider(q *Request) error {
 	if err != nil {
 		return err
 	}
-	q.W.Header().Set("Location", q.URL("resource_providers", p.ID))
+	q.locate("resource_providers", p.ID)
 	if q.V < 20 {
 		return q.Empty(http.StatusCreated)
 	}

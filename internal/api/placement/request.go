@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,35 +42,40 @@ func (q *Request) forms(f Form) error {
 	if f&TakesJSON == 0 {
 		return nil
 	}
-	given, _, err := mime.ParseMediaType(q.R.Header.Get("Content-Type"))
-	if given == "" {
+	given, _, _ := strings.Cut(q.R.Header.Get("Content-Type"), ";") // what it says besides does not matter
+	if given = strings.ToLower(strings.TrimSpace(given)); given == "" {
 		given = "None"
 	}
-	if err != nil || given != jsonType {
+	if given != jsonType {
 		return refuse(http.StatusUnsupportedMediaType, "The media type %s is not supported, use %s", given, jsonType)
 	}
 	return nil
 }
 
-// accepts says whether a caller that sent this Accept header takes a type. None takes all.
+// accepts says whether a caller that sent this Accept header takes a type: what it says of
+// the type counts before what it says of the like. No header takes all, and so does one that
+// is not of the form.
 func accepts(header, want string) bool {
-	if strings.TrimSpace(header) == "" {
-		return true
-	}
 	group, _, _ := strings.Cut(want, "/")
+	closest, takes, said := -1, false, false
 	for _, entry := range strings.Split(header, ",") {
+		if strings.TrimSpace(entry) == "" {
+			continue
+		}
 		kind, params, err := mime.ParseMediaType(entry)
-		if err != nil && kind == "" {
-			continue
-		}
-		if kind != want && kind != group+"/*" && kind != "*/*" {
-			continue
-		}
-		if weight := params["q"]; strings.Trim(weight, "0.") != "" || weight == "" {
+		if err != nil && kind == "" || !strings.Contains(kind, "/") {
 			return true
 		}
+		said = true
+		near := slices.Index([]string{"*/*", group + "/*", want}, kind)
+		if near < 0 || near < closest {
+			continue
+		}
+		weight := params["q"]
+		positive := strings.Trim(weight, "0.") != "" || weight == ""
+		closest, takes = near, positive || takes && near == closest
 	}
-	return false
+	return takes || !said
 }
 
 // Body reads the body: valid JSON, of which nothing else is known.
@@ -135,3 +141,22 @@ func (q *Request) Empty(code int) error {
 
 // URL is the path of a resource as links show it; the parts are those of its path.
 func (q *Request) URL(parts ...string) string { return q.mount + "/" + strings.Join(parts, "/") }
+
+// locate tells where the new resource is: a whole URL, as the caller wrote the first part of
+// it.
+func (q *Request) locate(parts ...string) {
+	scheme := "http"
+	if q.R.TLS != nil || q.R.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	q.W.Header().Set("Location", scheme+"://"+q.R.Host+q.URL(parts...))
+}
+
+// unknownFirst is err, unless the provider in the path does not exist: that is told before
+// what is wrong with the body.
+func (q *Request) unknownFirst(err error) error {
+	if _, missing := q.API.room.ShowProvider(q.R.Context(), q.Var("uuid")); missing != nil {
+		return missing
+	}
+	return err
+}

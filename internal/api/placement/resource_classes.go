@@ -60,7 +60,7 @@ func (a *API) createResourceClass(q *Request) error {
 	if err := a.room.CreateResourceClass(q.R.Context(), name); err != nil {
 		return err
 	}
-	q.W.Header().Set("Location", q.URL("resource_classes", name))
+	q.locate("resource_classes", name)
 	return q.Empty(http.StatusCreated)
 }
 
@@ -87,7 +87,7 @@ func (a *API) ensureResourceClass(q *Request) error {
 	if err != nil {
 		return err
 	}
-	q.W.Header().Set("Location", q.URL("resource_classes", name))
+	q.locate("resource_classes", name)
 	if created {
 		return q.Empty(http.StatusCreated)
 	}

@@ -105,7 +105,7 @@ func (a *API) putTrait(q *Request) error {
 	if err != nil {
 		return err
 	}
-	q.W.Header().Set("Location", q.URL("traits", name))
+	q.locate("traits", name)
 	q.Fresh(at)
 	if created {
 		return q.Empty(http.StatusCreated)

@@ -29,9 +29,10 @@ func (v V) setHeaders(h http.Header) {
 func fromHeader(h http.Header) (V, error) {
 	asked := ""
 	for _, entry := range strings.Split(strings.Join(h.Values("Openstack-Api-Version"), ","), ",") {
-		service, version, _ := strings.Cut(strings.TrimSpace(entry), " ")
-		if strings.EqualFold(service, "placement") {
-			asked = strings.TrimSpace(version)
+		entry = strings.TrimSpace(entry)
+		end := max(strings.IndexAny(entry, " \t"), 0)
+		if version := strings.TrimSpace(entry[end:]); strings.EqualFold(entry[:end], "placement") {
+			asked = version
 		}
 	}
 	switch asked {
