@@ -1,7 +1,6 @@
 package placement_test
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -9,7 +8,7 @@ import (
 // TestRequestsAreAnsweredAsTheOriginalAnswersThem goes through what was seen to differ when
 // both were asked the same. The rows follow each other on one cloud.
 func TestRequestsAreAnsweredAsTheOriginalAnswersThem(t *testing.T) {
-	h := newAPI(t)
+	h := service(t, migrated(t)).Handler()
 	const (
 		nobody  = "/resource_providers/11111111-2222-4333-8444-555555555555"
 		unknown = "No resource provider with uuid 11111111-2222-4333-8444-555555555555 found"
@@ -20,6 +19,7 @@ func TestRequestsAreAnsweredAsTheOriginalAnswersThem(t *testing.T) {
 		status                      int
 		want                        string
 	}{
+		{"1.19", "POST", "/resource_providers", `{"name": "one", "uuid": "` + rp1 + `"}`, 201, ""},
 		// A provider that does not exist is told before what is wrong with the body.
 		{"1.39", "POST", nobody + "/inventories", `{}`, 404, unknown},
 		{"1.39", "PUT", nobody + "/inventories", `{"resource_provider_generation": -1, "inventories": {}}`, 404, unknown},
@@ -46,13 +46,7 @@ func TestRequestsAreAnsweredAsTheOriginalAnswersThem(t *testing.T) {
 		{"1.39", "POST", "/reshaper", strings.ReplaceAll(reshape, ": 7", ": 3"), 400, "No such resource class CUSTOM_NONE"},
 		{"1.39", "GET", one + "/inventories", "", 200, `{"resource_provider_generation":3,"inventories":{"VCPU":`},
 	} {
-		r := httptest.NewRequest(x.method, x.path, strings.NewReader(x.body))
-		r.Header.Set("OpenStack-API-Version", "placement "+x.version)
-		if x.body != "" {
-			r.Header.Set("Content-Type", "application/json")
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		w := call(h, x.method, x.path, x.version, x.body, "X-Auth-Token", "service")
 		if w.Code != x.status || !strings.Contains(w.Body.String(), x.want) {
 			t.Errorf("%d: %s %s: %d %s\nwant %d %s", i, x.method, x.path, w.Code, w.Body, x.status, x.want)
 		}
