@@ -174,7 +174,7 @@ func (e *engine) decide(ix *placement.Index, b book, r *request.Request) ([]pick
 		}
 	}
 	d.why.Hosts, d.why.Passed = d.hosts, d.passed
-	if d.err != nil {
+	if d.err != nil && d.passed > 1 { // a host that is alone need not be weighed
 		return nil, d.why, d.err
 	}
 	return d.choose(), d.why, nil

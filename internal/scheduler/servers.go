@@ -131,7 +131,7 @@ func (s *servers) put(id, host string, v *nova.Server, c filter.Counting) bool {
 		now.flavor = v.Flavor.ID
 	}
 	if c.Props {
-		now.props = v.ImageProps
+		now.props = nova.PresentImageProps(v.ImageProps)
 	}
 	counts := host != "" && !v.Deleted() && (everything(c) || now.io)
 	if had && counts && was.host == now.host && was.io == now.io && was.flavor == now.flavor && maps.Equal(was.props, now.props) {

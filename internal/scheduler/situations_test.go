@@ -50,6 +50,7 @@ var book = []chapter{
 	{"Weighers", "All are on; they order the hosts that passed.", weighers},
 	{"Load and former filters", "Filters that count servers, and those that Placement has replaced.", loads},
 	{"Drivers, retries, filters of one's own", "", drivers},
+	{"Where Nova does otherwise", otherwise, apart},
 }
 
 func TestSituationsEndAsNovasDocumentationSays(t *testing.T) {

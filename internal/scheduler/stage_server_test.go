@@ -67,6 +67,7 @@ var plainWords = map[string]func(st *stage, v *nova.Server, o *options, value st
 		v.PinnedZone, v.ForcedHost, v.ForcedNode = parts[0], parts[1], parts[2]
 	},
 	"host":     func(_ *stage, v *nova.Server, _ *options, x string) { v.AskedHost = x },
+	"on":       func(_ *stage, v *nova.Server, _ *options, x string) { v.Host, v.VM = x, nova.Active },
 	"node":     func(_ *stage, v *nova.Server, _ *options, x string) { v.AskedNode = x },
 	"group":    func(_ *stage, v *nova.Server, _ *options, x string) { v.GroupID, v.Hints["group"] = x, []string{x} },
 	"count":    func(st *stage, _ *nova.Server, o *options, x string) { o.count = int(st.number(x)) },

@@ -4,24 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 )
-
-// SpecOf is what a server asks of its host.
-func SpecOf(v *nova.Server) *filter.Spec {
-	s := &filter.Spec{
-		ServerID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID, Flavor: v.Flavor, ImageID: v.ImageID, Image: v.ImageProps,
-		Zone: v.PinnedZone, Hints: v.Hints, Destination: filter.Destination{Host: v.AskedHost, Node: v.AskedNode},
-	}
-	if v.ForcedHost != "" {
-		s.ForceHosts = []string{v.ForcedHost}
-	}
-	if v.ForcedNode != "" {
-		s.ForceNodes = []string{v.ForcedNode}
-	}
-	return s
-}
 
 // The rules that stand whatever filters are configured, by the names under which refusals
 // show them.

@@ -3,10 +3,15 @@ package filter
 import (
 	"slices"
 	"strings"
+
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // aggregateImageProperties wants an image's property to be among the values that the host's
-// aggregates give for it, where they give any.
+// aggregates give for it, where they give any. A property that is off says nothing.
+//
+// Unlike in Nova since Liberty, properties of an operator's own count as well, and a value may
+// be written in any way that means the same: Nova knows but "True".
 func aggregateImageProperties(o *Options) (Filter, error) {
 	prefix := ""
 	if o.ImageNamespace != "" {
@@ -17,10 +22,11 @@ func aggregateImageProperties(o *Options) (Filter, error) {
 		Pass: func(h *Host, s *Spec) (Why, bool) {
 			for _, key := range sorted(s.Image) {
 				prop := s.Image[key]
-				if prop == "" || !strings.HasPrefix(key, prefix) {
+				if !nova.ImagePropSays(key, prop) || !strings.HasPrefix(key, prefix) {
 					continue
 				}
-				if values := h.Metadata()[key]; len(values) > 0 && !slices.Contains(values, prop) {
+				is := func(value string) bool { return nova.ImagePropIs(key, prop, value) }
+				if values := h.Metadata()[key]; len(values) > 0 && !slices.ContainsFunc(values, is) {
 					return Why{Text: "its aggregates want the image's {a} (it is {b})", A: key + " to be " + strings.Join(values, " or "), B: prop}, false
 				}
 			}

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,8 +13,11 @@ import (
 // name it.
 type attribute struct {
 	level Level
-	get   func(h *Host) any // string, int64, float64, bool, map[string]any, []any or nil
+	get   func(h *Host) any // string, int64, float64, fraction, bool, map[string]any, []any or nil
 }
+
+// fraction is a number that Python writes with a point even where it is whole.
+type fraction float64
 
 // attributes are those of Nova's host state that have a value here.
 var attributes = map[string]attribute{
@@ -30,11 +34,12 @@ var attributes = map[string]attribute{
 	"supported_instances":  {FactsOnly, supportedList},
 	"aggregates":           {FactsOnly, aggregateNames},
 	"limits":               {FactsOnly, func(*Host) any { return map[string]any{} }},
-	"cpu_allocation_ratio": {State, func(h *Host) any { return h.Ratio[nova.VCPU] }},
-	"ram_allocation_ratio": {State, func(h *Host) any { return h.Ratio[nova.MemoryMB] }},
+	"cpu_allocation_ratio": {State, func(h *Host) any { return fraction(h.Ratio[nova.VCPU]) }},
+	"ram_allocation_ratio": {State, func(h *Host) any { return fraction(h.Ratio[nova.MemoryMB]) }},
 	"disk_allocation_ratio": {State, func(h *Host) any {
-		return h.Ratio[nova.DiskGB]
+		return fraction(h.Ratio[nova.DiskGB])
 	}},
+	"service":              {Each, serviceOf},
 	"metrics":              {FactsOnly, func(h *Host) any { return anyMap(h.Metrics) }},
 	"total_usable_ram_mb":  {State, func(h *Host) any { return h.Total[nova.MemoryMB] }},
 	"total_usable_disk_gb": {State, func(h *Host) any { return h.Total[nova.DiskGB] }},
@@ -51,7 +56,7 @@ var attributes = map[string]attribute{
 // silentAttributes are of Nova's host state as well, but have no value that a text could be
 // compared with.
 var silentAttributes = map[string]bool{"pci_stats": true, "numa_topology": true, "instances": true, "updated": true,
-	"service": true, "allocation_candidates": true}
+	"allocation_candidates": true}
 
 func anyMap[V any](m map[string]V) any {
 	out := make(map[string]any, len(m))
@@ -59,6 +64,12 @@ func anyMap[V any](m map[string]V) any {
 		out[k] = v
 	}
 	return out
+}
+
+// serviceOf is the host's nova-compute, as far as filters know it.
+func serviceOf(h *Host) any {
+	return map[string]any{"host": h.Name, "binary": "nova-compute", "topic": "compute", "disabled": h.Disabled,
+		"disabled_reason": h.DisabledReason, "forced_down": h.ForcedDown}
 }
 
 func supportedList(h *Host) any {
@@ -77,16 +88,36 @@ func aggregateNames(h *Host) any {
 	return out
 }
 
-// pick follows a path of keys below an attribute or, where there is none of the name, below
-// what the host's driver tells. It gives nil where the path ends.
+// pick follows a path of keys below an attribute. It gives nil where the path ends.
 func pick(h *Host, path []string) any {
-	var v any
-	if a, ok := attributes[path[0]]; ok {
-		v = a.get(h)
-	} else if s, ok := h.Stats[path[0]]; ok {
-		v = s
+	a, ok := attributes[path[0]]
+	if !ok {
+		return nil
 	}
-	for _, key := range path[1:] {
+	return below(a.get(h), path[1:])
+}
+
+// capabilityOf is pick, but for names that only the host's driver tells as well.
+func capabilityOf(h *Host, path []string) any {
+	if v := pick(h, path[:1]); v != nil && v != "" {
+		return below(v, path[1:])
+	}
+	if s, ok := h.Stats[path[0]]; ok {
+		return below(s, path[1:])
+	}
+	return nil
+}
+
+// below follows keys. A text is taken for JSON where a key is to be found in it.
+func below(v any, path []string) any {
+	for _, key := range path {
+		if s, ok := v.(string); ok {
+			var read any
+			if json.Unmarshal([]byte(s), &read) != nil {
+				return nil
+			}
+			v = read
+		}
 		m, ok := v.(map[string]any)
 		if !ok {
 			return nil
@@ -109,20 +140,41 @@ func text(v any) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
-		if v == float64(int64(v)) && v < 1e15 && v > -1e15 {
-			return strconv.FormatFloat(v, 'f', -1, 64)
+		return decimal(v)
+	case fraction:
+		if s := decimal(float64(v)); strings.ContainsAny(s, ".en") {
+			return s
 		}
-		return strconv.FormatFloat(v, 'g', -1, 64)
+		return decimal(float64(v)) + ".0"
+	case nil:
+		return "None"
 	case []any:
 		parts := make([]string, len(v))
 		for i, x := range v {
-			if s, ok := x.(string); ok {
-				parts[i] = "'" + s + "'"
-			} else {
-				parts[i] = text(x)
-			}
+			parts[i] = quoted(x)
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		parts := make([]string, 0, len(v))
+		for _, key := range sorted(v) {
+			parts = append(parts, "'"+key+"': "+quoted(v[key]))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
 	}
 	return fmt.Sprint(v)
+}
+
+func decimal(v float64) string {
+	if v == float64(int64(v)) && v < 1e15 && v > -1e15 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+// quoted is text, but a string within something has its marks.
+func quoted(v any) string {
+	if s, ok := v.(string); ok {
+		return "'" + s + "'"
+	}
+	return text(v)
 }

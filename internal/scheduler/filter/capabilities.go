@@ -22,7 +22,7 @@ func capabilities(*Options) (Filter, error) {
 				if !ok || !strings.Contains(key, ":") && !tells(h, key) {
 					continue
 				}
-				have := pick(h, path)
+				have := capabilityOf(h, path)
 				if have == nil {
 					return Why{Text: "it does not tell {a}, asked for {b}", A: strings.Join(path, ":"), B: want}, false
 				}

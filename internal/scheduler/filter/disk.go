@@ -13,6 +13,12 @@ func aggregateDisk(*Options) (Filter, error) {
 // exactDisk wants exactly as much disk left as is asked.
 func exactDisk(*Options) (Filter, error) { return exactly(diskAsked, (*Host).FreeDiskMB), nil }
 
+// diskAsked is root, ephemeral and swap. A server that starts from a volume has no root disk
+// on its host; releases of Nova that had these filters counted one, and refused hosts in vain.
 func diskAsked(s *Spec) int64 {
-	return (s.Flavor.RootGiB+s.Flavor.EphemeralGiB)*1024 + s.Flavor.SwapMiB
+	disk := s.Flavor.EphemeralGiB*1024 + s.Flavor.SwapMiB
+	if s.ImageID != "" {
+		disk += s.Flavor.RootGiB * 1024
+	}
+	return disk
 }

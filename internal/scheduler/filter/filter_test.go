@@ -65,7 +65,19 @@ func meta(kv ...string) func(H) {
 
 func spec(k, v string) func(S) { return func(s S) { s.Flavor.ExtraSpecs = map[string]string{k: v} } }
 
-func image(k, v string) func(S) { return func(s S) { s.Image = map[string]string{k: v} } }
+func image(k, v string) func(S) {
+	return func(s S) { s.Image = nova.PresentImageProps(map[string]string{k: v}) }
+}
+
+func images(kv ...string) func(S) {
+	return func(s S) {
+		m := map[string]string{}
+		for i := 0; i < len(kv); i += 2 {
+			m[kv[i]] = kv[i+1]
+		}
+		s.Image = nova.PresentImageProps(m)
+	}
+}
 
 func hint(k, v string) func(S) {
 	return func(s S) {
@@ -112,6 +124,16 @@ var cases = []struct {
 	{"ComputeCapabilitiesFilter", nil, spec("capabilities:free_ram_mb", ">= 6656"), ""},
 	{"ComputeCapabilitiesFilter", nil, spec("free_ram_mb", ">= 6657"), "its free_ram_mb is 6656, asked for >= 6657"},
 	{"ComputeCapabilitiesFilter", nil, spec("capabilities:hypervisor_hostname", "n"), ""},
+	{"ComputeCapabilitiesFilter", nil, spec("capabilities:cpu_allocation_ratio", "4.0"), ""},
+	{"ComputeCapabilitiesFilter", nil, spec("capabilities:ram_allocation_ratio", "1.5"), ""},
+	{"ComputeCapabilitiesFilter", nil, spec("capabilities:vcpus_total", "8"), ""},
+	{"ComputeCapabilitiesFilter", nil, spec("capabilities:cpu_info", "<in> 'maxphysaddr': {'bits': 46}"), ""},
+	{"ComputeCapabilitiesFilter", func(h H) { h.Stats = map[string]string{"gpu": `{"model": "x", "count": 2}`} }, spec("capabilities:gpu:count", ">= 2"), ""},
+	{"ComputeCapabilitiesFilter", func(h H) { h.Stats = map[string]string{"gpu": `{"model": "x"`} }, spec("capabilities:gpu:model", "x"), "it does not tell gpu:model, asked for x"},
+	{"ComputeCapabilitiesFilter", nil, spec("capabilities:stats:color", "red"), ""},
+	{"ComputeCapabilitiesFilter", nil, spec("capabilities:color", "<or>"), "its color is red, asked for <or>"},
+	{"ComputeCapabilitiesFilter", nil, spec("capabilities:color", ">= 1"), "its color is red, asked for >= 1"},
+	{"ComputeCapabilitiesFilter", func(h H) { h.HostIP = ""; h.Stats = map[string]string{"host_ip": "x"} }, spec("capabilities:host_ip", "x"), ""},
 	{"ComputeCapabilitiesFilter", nil, spec("capabilities:numa_topology", "x"), "it does not tell numa_topology, asked for x"},
 
 	{"ImagePropertiesFilter", nil, nil, ""},
@@ -127,6 +149,17 @@ var cases = []struct {
 	}, ""},
 	{"ImagePropertiesFilter", nil, func(s S) { s.Image = map[string]string{"img_hv_type": "qemu", "img_hv_requested_version": ">=8.3"} }, "its hypervisor's version is 8.2.1, the image asks for >=8.3"},
 	{"ImagePropertiesFilter", nil, func(s S) { s.Image = map[string]string{"img_hv_type": "qemu", "hw_maxphysaddr_bits": "48"} }, "its physical addresses have 46 bits, the image asks for 48"},
+
+	{"ImagePropertiesFilter", nil, image("hypervisor_type", "qemu"), ""},
+	{"ImagePropertiesFilter", nil, image("vm_mode", "hv"), ""},
+	{"ImagePropertiesFilter", nil, image("hw_architecture", "i586"), "its architecture is x86_64, the image's i686"},
+	{"ImagePropertiesFilter", nil, images("architecture", "aarch64", "hw_architecture", "x86_64"), ""},
+	{"ImagePropertiesFilter", nil, images("img_hv_type", "qemu", "hypervisor_version_requires", ">=9"), "its hypervisor's version is 8.2.1, the image asks for >=9"},
+	{"ImagePropertiesFilter", nil, images("img_hv_type", "qemu", "img_hv_requested_version", "8.2"), "its hypervisor's version is 8.2.1, the image asks for 8.2"},
+	{"ImagePropertiesFilter", nil, image("img_hv_requested_version", ">=9"), ""}, // alone it is not looked at
+	{"ImagePropertiesFilter", func(h H) { h.HVVersion = 1000 }, images("img_hv_type", "qemu", "img_hv_requested_version", "==1.0"), ""},
+	{"ImagePropertiesFilter", func(h H) { h.HVVersion = 0 }, images("img_hv_type", "qemu", "img_hv_requested_version", ">=9"), ""},
+	{"ImagePropertiesFilter", func(h H) { h.CPUInfo = nil }, images("img_hv_type", "qemu", "hw_maxphysaddr_bits", "48"), ""},
 
 	{"ServerGroupAntiAffinityFilter", nil, group("anti-affinity", 0, map[string]int{"x": 3}), ""},
 	{"ServerGroupAntiAffinityFilter", nil, group("anti-affinity", 0, map[string]int{"h": 1}), "1 members of its anti-affinity group g are there, 1 may be"},
@@ -149,6 +182,20 @@ var cases = []struct {
 	{"SimpleCIDRAffinityFilter", nil, func(s S) { hint("build_near_host_ip", "10.0.1.99")(s); s.Hints["cidr"] = []string{"/16"} }, ""},
 	{"SimpleCIDRAffinityFilter", nil, hint("build_near_host_ip", "over there"), "over there/24 is no network"},
 
+	{"DifferentHostFilter", nil, hint("different_host", "unknown"), ""},
+	{"SameHostFilter", nil, hint("same_host", "unknown"), "none of the servers of the hint same_host is there"},
+	{"SimpleCIDRAffinityFilter", nil, func(s S) { hint("build_near_host_ip", "10.0.1.99")(s); s.Hints["cidr"] = []string{"/255.255.0.0"} }, ""},
+	{"SimpleCIDRAffinityFilter", nil, func(s S) { hint("build_near_host_ip", "10.0.1.99")(s); s.Hints["cidr"] = []string{"/0.0.255.255"} }, ""},
+	{"SimpleCIDRAffinityFilter", nil, func(s S) { hint("build_near_host_ip", "10.0.1.99")(s); s.Hints["cidr"] = []string{"/255.0.255.0"} }, "10.0.1.99/255.0.255.0 is no network"},
+	{"SimpleCIDRAffinityFilter", func(h H) { h.HostIP = "fd00::5" }, func(s S) { hint("build_near_host_ip", "fd00::99")(s); s.Hints["cidr"] = []string{"/64"} }, ""},
+
+	{"AggregateImagePropertiesIsolation", meta("os_distro", "windows"), image("vmware_ostype", "linux"), "its aggregates want the image's os_distro to be windows (it is linux)"},
+	{"AggregateImagePropertiesIsolation", meta("hw_architecture", "x86_64"), image("hw_architecture", "amd64"), ""},
+	{"AggregateImagePropertiesIsolation", meta("hw_qemu_guest_agent", "True"), image("hw_qemu_guest_agent", "yes"), ""},
+	{"AggregateImagePropertiesIsolation", meta("hw_qemu_guest_agent", "true"), image("hw_qemu_guest_agent", "True"), ""},
+	{"AggregateImagePropertiesIsolation", meta("hw_qemu_guest_agent", "False"), image("hw_qemu_guest_agent", "yes"), "its aggregates want *"},
+	{"AggregateImagePropertiesIsolation", meta("hw_qemu_guest_agent", "True"), image("hw_qemu_guest_agent", "no"), ""},
+	{"AggregateImagePropertiesIsolation", meta("hw_numa_nodes", "2"), image("hw_numa_nodes", "0"), ""},
 	{"AggregateImagePropertiesIsolation", meta("os", "linux, bsd"), image("os", "bsd"), ""},
 	{"AggregateImagePropertiesIsolation", meta("os", "linux"), image("os", "bsd"), "its aggregates want the image's os to be linux (it is bsd)"},
 	{"AggregateImagePropertiesIsolation", meta("os", "linux"), image("cpu", "x"), ""},
@@ -157,9 +204,15 @@ var cases = []struct {
 	{"AggregateInstanceExtraSpecsFilter", meta("gpus", "2"), spec("gpus", ">= 3"), "its aggregates say gpus=2, asked for >= 3"},
 	{"AggregateInstanceExtraSpecsFilter", nil, spec("ssd", "true"), "none of its aggregates tells ssd, asked for true"},
 	{"AggregateInstanceExtraSpecsFilter", nil, spec("hw:ssd", "true"), ""},
+	{"AggregateInstanceExtraSpecsFilter", meta("a:b", "1"), spec("aggregate_instance_extra_specs:a:b", "1"), ""},
+	{"AggregateInstanceExtraSpecsFilter", meta("ssd", ""), spec("ssd", ""), ""},
+	{"AggregateInstanceExtraSpecsFilter", meta("zone", "x,y"), spec("zone", "<or> a <or> y"), ""},
+	{"AggregateInstanceExtraSpecsFilter", meta("zone", "fast-x"), spec("zone", "<in> fast"), ""},
 	{"AggregateMultiTenancyIsolation", meta("filter_tenant_id", "q,p"), nil, ""},
 	{"AggregateMultiTenancyIsolation", meta("filter_tenant_id1", "q", "filter_tenant_id2", "p"), nil, ""},
 	{"AggregateMultiTenancyIsolation", meta("filter_tenant_id", "q"), nil, "it is kept for other projects"},
+	{"AggregateMultiTenancyIsolation", meta("filter_tenant_id", ""), nil, "it is kept for other projects"},
+	{"AggregateMultiTenancyIsolation", meta("filter_tenant_ids_of_mine", "p"), nil, ""},
 	{"AggregateTypeAffinityFilter", meta("instance_type", "small, large"), nil, ""},
 	{"AggregateTypeAffinityFilter", meta("instance_type", "large"), nil, "it is kept for flavors large"},
 	{"TypeAffinityFilter", func(h H) { h.Types = []string{"1"} }, nil, ""},
@@ -174,6 +227,7 @@ var cases = []struct {
 	{"IsolatedHostsFilter", nil, nil, ""},
 	{"IsolatedHostsFilter", func(h H) { h.Name = "island" }, nil, "the host is isolated and the image is not"},
 	{"IsolatedHostsFilter", func(h H) { h.Name = "island" }, func(s S) { s.ImageID = "iso" }, ""},
+	{"IsolatedHostsFilter", func(h H) { h.Name = "island" }, func(s S) { s.ImageID = "" }, "the host is isolated and the image is not"},
 	{"IsolatedHostsFilter", nil, func(s S) { s.ImageID = "iso" }, "the image is isolated and the host is not"},
 	{"MetricsFilter", nil, nil, "it does not report cpu.percent"},
 	{"MetricsFilter", func(h H) { h.Metrics = map[string]float64{"cpu.percent": 1} }, nil, ""},
@@ -184,6 +238,8 @@ var cases = []struct {
 	{"AggregateRamFilter", meta("ram_allocation_ratio", "1.0"), func(s S) { s.Flavor.MemoryMiB = 8000 }, "6656 free, 8000 asked"},
 	{"DiskFilter", nil, func(s S) { s.Flavor.RootGiB = 90 }, ""},
 	{"DiskFilter", nil, func(s S) { s.Flavor.RootGiB, s.Flavor.SwapMiB = 90, 1 }, "92160 free, 92161 asked"},
+	{"DiskFilter", nil, func(s S) { s.Flavor.RootGiB, s.Flavor.EphemeralGiB, s.ImageID = 1000, 90, "" }, ""},
+	{"AggregateRamFilter", meta("ram_allocation_ratio", "much"), func(s S) { s.Flavor.MemoryMiB = 8000 }, ""},
 	{"AggregateDiskFilter", meta("disk_allocation_ratio", "2"), func(s S) { s.Flavor.RootGiB = 99 }, ""},
 	{"CoreFilter", nil, func(s S) { s.Flavor.VCPUs = 8 }, ""},
 	{"CoreFilter", nil, func(s S) { s.Flavor.VCPUs = 9 }, "it has 8 in all, 9 asked"},
@@ -201,6 +257,19 @@ var cases = []struct {
 	{"JsonFilter", nil, hint("query", `["<", "$free_ram_mb", "many"]`), "the hint query: < does not compare a number with a text"},
 	{"JsonFilter", nil, hint("query", `["like", 1]`), `the hint query: "like" is no operator; *`},
 	{"JsonFilter", nil, hint("query", `{`), "the hint query: it is not JSON"},
+	{"JsonFilter", nil, hint("query", `[]`), ""},
+	{"JsonFilter", nil, hint("query", `null`), ""},
+	{"JsonFilter", nil, hint("query", `"$host"`), "the hint query: it is no list that begins with an operator"},
+	{"JsonFilter", nil, hint("query", `true`), "the hint query: it is no list that begins with an operator"},
+	{"JsonFilter", nil, hint("query", `{"=": ["$host", "h"]}`), "the hint query: it is no list that begins with an operator"},
+	{"JsonFilter", nil, hint("query", `["=", "$color", "red"]`), "the hint query does not hold"},
+	{"JsonFilter", nil, hint("query", `["not", "$service.disabled"]`), ""},
+	{"JsonFilter", nil, hint("query", `["=", "$service.host", "h"]`), ""},
+	{"JsonFilter", nil, hint("query", `["=", "$cpu_allocation_ratio", 4]`), ""},
+	{"JsonFilter", nil, hint("query", `["and", ["not", ["=", "$host", "h"]], ["=", "$host", "h"]]`), "the hint query does not hold"},
+	{"JsonFilter", nil, hint("query", `["=", "$host"]`), "the hint query does not hold"},
+	{"JsonFilter", nil, hint("query", `["in", "$host", "a", "h"]`), ""},
+	{"JsonFilter", nil, hint("query", `["<", "$vcpus_used", 3, 4]`), ""},
 	{"JsonFilter", nil, hint("query", strings.Repeat("[\"not\",", 100)+"1"+strings.Repeat("]", 100)), "the hint query: it is too large"},
 }
 
@@ -259,6 +328,7 @@ func TestNamesThatCannotRunStopTheStart(t *testing.T) {
 		{func(o *filter.Options) { o.Available = []string{"nova.scheduler.filters.ram_filter.RamFilter"} }, "ComputeFilter could not be found"},
 		{func(o *filter.Options) { o.Available = []string{"my.own.Filter"} }, "filters in Python do not run here"},
 		{func(o *filter.Options) { o.Enabled = []string{"TrustedFilter"} }, "attestation_server is not set"},
+		{func(o *filter.Options) { o.Enabled, o.DefaultArch = []string{"ImagePropertiesFilter"}, "pdp11" }, `image_properties_default_architecture: "pdp11" is none of`},
 		{mine("x", "host.free_ram"), "[filter_x] expression: *undeclared reference"},
 		{mine("x", "host.free_ram_mb"), "[filter_x] expression: it gives a int; it must give true or false"},
 		{mine("x", "host.zone > 3"), "found no matching overload"},

@@ -1,14 +1,20 @@
 package filter
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // imageProperties wants a host that runs the kind of guest that the image is for:
 // architecture, hypervisor type and mode together, and the hypervisor's version.
 func imageProperties(o *Options) (Filter, error) {
 	arch := o.DefaultArch
+	if arch != "" && !slices.Contains(architectures, arch) {
+		return Filter{}, nova.Errorf(nova.Invalid, "[filter_scheduler] image_properties_default_architecture: %q is none of %s", arch, strings.Join(architectures, ", "))
+	}
 	return Filter{Looks: FactsOnly, Rebuild: true,
 		Needs: when(FactsOnly, func(s *Spec) bool { return wantedGuest(s, arch) != Supported{} }),
 		Pass: func(h *Host, s *Spec) (Why, bool) {
@@ -34,49 +40,18 @@ func imageProperties(o *Options) (Filter, error) {
 		}}, nil
 }
 
+// architectures are those that Nova knows.
+var architectures = strings.Fields(`aarch64 alpha armv6 armv7l armv7b cris i686 ia64 lm32 loongarch64 m68k microblaze microblazeel mips
+	mipsel mips64 mips64el openrisc parisc parisc64 ppc ppcle ppc64 ppc64le ppcemb riscv64 s390 s390x sh4 sh4eb sparc sparc64
+	unicore32 x86_64 xtensa xtensaeb`)
+
 // wantedGuest is the kind of guest that the image asks for; empty fields do not matter.
 func wantedGuest(s *Spec, arch string) Supported {
-	a := first(s.Image["hw_architecture"], s.Image["architecture"], arch)
-	t := first(s.Image["img_hv_type"], s.Image["hypervisor_type"])
-	m := first(s.Image["hw_vm_mode"], s.Image["vm_mode"])
-	if a == "" && t == "" && m == "" {
-		return Supported{}
+	out := Supported{s.Image["hw_architecture"], s.Image["img_hv_type"], s.Image["hw_vm_mode"]}
+	if out.Arch == "" {
+		out.Arch = arch
 	}
-	return Supported{canonicalArch(a), canonical(hvTypes, t), canonical(vmModes, m)}
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}
-
-// canonicalArch is the architecture's name in Nova, where several are in use.
-func canonicalArch(a string) string {
-	a = strings.ToLower(a)
-	switch a {
-	case "i386", "i486", "i586":
-		return "i686"
-	case "amd64":
-		return "x86_64"
-	}
-	return a
-}
-
-var (
-	hvTypes = map[string]string{"xapi": "xen"}
-	vmModes = map[string]string{"pv": "xen", "hv": "hvm", "baremetal": "hvm"}
-)
-
-func canonical(names map[string]string, s string) string {
-	s = strings.ToLower(s)
-	if c := names[s]; c != "" {
-		return c
-	}
-	return s
+	return out
 }
 
 // supports says whether one of the host's kinds of guest is the wanted one.

@@ -13,7 +13,9 @@ import (
 //
 //	["and", [">=", "$free_ram_mb", 1024], ["in", "$hypervisor_type", "QEMU", "xen"]]
 //
-// A query that makes no sense is met by no host.
+// A query that makes no sense is met by no host; in Nova it ends the request with an error.
+// "not" within other operators means what it says: in Nova its result is a list, which always
+// counts as true there.
 func jsonQuery(*Options) (Filter, error) {
 	return Filter{Looks: Each, Counts: Counting{Instances: true, IOOps: true, Failed: true},
 		Needs: func(s *Spec) Level {
@@ -82,6 +84,14 @@ func parseQuery(text string) *query {
 	var v any
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		q.err = errors.New("it is not JSON")
+		return q
+	}
+	if !truth(v) {
+		q.root = term{val: true} // a query that says nothing refuses nobody
+		return q
+	}
+	if _, ok := v.([]any); !ok {
+		q.err = errors.New("it is no list that begins with an operator")
 		return q
 	}
 	nodes := 0
@@ -193,6 +203,8 @@ func numeric(v any) (float64, bool) {
 	switch v := v.(type) {
 	case float64:
 		return v, true
+	case fraction:
+		return float64(v), true
 	case int64:
 		return float64(v), true
 	case bool:

@@ -19,7 +19,7 @@ type Spec struct {
 
 	Flavor  nova.Flavor
 	ImageID string            // empty: the server starts from a volume
-	Image   map[string]string // the image's properties
+	Image   map[string]string // the image's properties, by their present names too
 
 	Things *own.Ask // what it wants for itself alone; nil: nothing
 

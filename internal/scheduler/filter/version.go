@@ -1,15 +1,18 @@
 package filter
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 )
 
-// versionText writes a hypervisor's version as people do: 8002001 is 8.2.1.
+// versionText writes a hypervisor's version as people do: 8002001 is 8.2.1. The number has
+// three digits for each part but the first, and no more parts than it needs: 1000 is 1.0.
 func versionText(v int64) string {
-	return fmt.Sprintf("%d.%d.%d", v/1_000_000, v/1000%1000, v%1000)
+	if v < 1000 {
+		return strconv.FormatInt(v, 10)
+	}
+	return versionText(v/1000) + "." + strconv.FormatInt(v%1000, 10)
 }
 
 var versionRule = regexp.MustCompile(`^\s*(<=|>=|<|>|==|!=)\s*([0-9]+(?:\.[0-9]+){0,3})\s*$`)

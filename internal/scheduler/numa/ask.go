@@ -3,6 +3,7 @@ package numa
 import (
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/kilonova/kilonova/internal/nova"
 )
@@ -49,7 +50,7 @@ func Of(f *nova.Flavor, image map[string]string) (*Ask, error) {
 	if err := s.locked(a); err != nil {
 		return nil, err
 	}
-	if nodes == 0 && a.PageKiB == 0 && !a.pinned() {
+	if nodes == 0 && a.PageKiB == 0 && !a.pinned() && !s.persistent() {
 		return a, nil
 	}
 	if f.VCPUs > nova.MaxCPU+1 {
@@ -57,6 +58,11 @@ func Of(f *nova.Flavor, image map[string]string) (*Ask, error) {
 	}
 	a.Cells, err = s.cells(max(nodes, 1), dedicated)
 	return a, err
+}
+
+// persistent says whether the flavor asks for persistent memory, which lies in a cell.
+func (s source) persistent() bool {
+	return strings.Trim(s.flavor.ExtraSpecs["hw:pmem"], ", ") != ""
 }
 
 // together checks the policies against each other, and answers the processors that are

@@ -100,6 +100,8 @@ func TestWhatAFlavorAndAnImageAsk(t *testing.T) {
 		{"real time without pinning", kv{"hw:cpu_realtime": "true", "hw:cpu_realtime_mask": "^0"}, nil, "!Cannot set realtime policy in a non dedicated cpu pinning policy"},
 		{"real time beyond the flavor", kv{"hw:cpu_policy": "dedicated", "hw:cpu_realtime": "true", "hw:cpu_realtime_mask": "7"}, nil, "!not a subset of the vCPUs in the flavor"},
 
+		{"persistent memory", kv{"hw:pmem": "6GB"}, nil, "[0-3//4096]"},
+		{"persistent memory, but none", kv{"hw:pmem": " , "}, nil, ""},
 		{"large pages", kv{"hw:mem_page_size": "large"}, nil, "pages=-2 [0-3//4096]"},
 		{"small pages", kv{"hw:mem_page_size": "small"}, nil, "pages=-1 [0-3//4096]"},
 		{"pages of a size", kv{"hw:mem_page_size": "2048"}, nil, "pages=2048 [0-3//4096]"},

@@ -17,7 +17,7 @@ func (s source) mask(text string) (nova.CPUs, error) {
 
 // realtime reads hw:cpu_realtime and its mask; the image's mask goes before the flavor's.
 func (s source) realtime(a *Ask) error {
-	if !yes(s.flavor.ExtraSpecs["hw:cpu_realtime"]) {
+	if !nova.Yes(s.flavor.ExtraSpecs["hw:cpu_realtime"]) {
 		return nil
 	}
 	flavor, image := s.both("cpu_realtime_mask")

@@ -70,11 +70,11 @@ func (s source) locked(a *Ask) error {
 	if text == "" {
 		text = image
 	}
-	if flavor != "" && image != "" && yes(flavor) != yes(image) {
+	if flavor != "" && image != "" && nova.Yes(flavor) != nova.Yes(image) {
 		return nova.Errorf(nova.Invalid, "locked_memory value in image (%s) and flavor (%s) conflict. A consistent value is "+
 			"expected if both specified.", boolean(image), boolean(flavor))
 	}
-	a.Locked = yes(text)
+	a.Locked = nova.Yes(text)
 	if a.Locked && a.PageKiB == 0 {
 		return nova.Errorf(nova.Invalid, "locked_memory value in image or flavor is forbidden when mem_page_size is not set.")
 	}
@@ -82,7 +82,7 @@ func (s source) locked(a *Ask) error {
 }
 
 func boolean(text string) string {
-	if yes(text) {
+	if nova.Yes(text) {
 		return "True"
 	}
 	return "False"

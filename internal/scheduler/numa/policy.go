@@ -92,8 +92,3 @@ func (s source) affinity(a *Ask) error {
 	}
 	return nil
 }
-
-// yes is oslo's notion of a true word.
-func yes(s string) bool {
-	return slices.Contains([]string{"1", "t", "true", "on", "y", "yes"}, strings.ToLower(strings.TrimSpace(s)))
-}

@@ -1,10 +1,14 @@
 package request
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/nova"
+)
 
 // ephemeralEncryption wants hosts that can encrypt local disks, in the format that is named.
 func ephemeralEncryption(d *draft) error {
-	if !yes(d.either("ephemeral_encryption")) {
+	if !nova.Yes(d.either("ephemeral_encryption")) {
 		return nil
 	}
 	const trait = "COMPUTE_EPHEMERAL_ENCRYPTION"

@@ -2,8 +2,9 @@ package request
 
 import (
 	"regexp"
-	"slices"
 	"strings"
+
+	"github.com/kilonova/kilonova/internal/nova"
 )
 
 // features are what flavors and images ask for in words and hosts tell in classes and
@@ -18,20 +19,22 @@ func (d *draft) either(key string) string {
 	return d.in.Server.ImageProps["hw_"+key]
 }
 
-// yes is what people write for true.
-func yes(s string) bool {
-	return slices.Contains([]string{"1", "t", "true", "on", "y", "yes"}, strings.ToLower(strings.TrimSpace(s)))
-}
+// The models of encrypted memory.
+const (
+	sev    = "amd-sev"
+	sevES  = "amd-sev-es"
+	sevSNP = "amd-sev-snp"
+)
 
-// memoryEncryption takes one of a host's few encrypted guests. A model that is named needs a
-// provider that has it.
+// memoryEncryption takes one of a host's few encrypted guests, of the model that is named or
+// the oldest.
 func memoryEncryption(d *draft) {
-	if !yes(d.either("mem_encryption")) {
+	if !nova.Yes(d.either("mem_encryption")) {
 		return
 	}
 	d.at("").resources["MEM_ENCRYPTION_CONTEXT"] = 1
 	if t := map[string]string{
-		"amd-sev": "HW_CPU_X86_AMD_SEV", "amd-sev-es": "HW_CPU_X86_AMD_SEV_ES", "amd-sev-snp": "HW_CPU_X86_AMD_SEV_SNP",
+		"": "HW_CPU_X86_AMD_SEV", sev: "HW_CPU_X86_AMD_SEV", sevES: "HW_CPU_X86_AMD_SEV_ES", sevSNP: "HW_CPU_X86_AMD_SEV_SNP",
 	}[d.either("mem_encryption_model")]; t != "" {
 		d.at("").required.add(t)
 	}
@@ -90,8 +93,10 @@ func addressSpace(d *draft) {
 	}
 }
 
+// statelessFirmware is for UEFI; other firmware never has a memory.
 func statelessFirmware(d *draft) {
-	if yes(d.in.Server.ImageProps["hw_firmware_stateless"]) {
+	p := d.in.Server.ImageProps
+	if nova.Yes(p["hw_firmware_stateless"]) && p["hw_firmware_type"] == "uefi" {
 		d.at("").required.add("COMPUTE_SECURITY_STATELESS_FIRMWARE")
 	}
 }

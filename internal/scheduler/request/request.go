@@ -27,7 +27,7 @@ import (
 
 // Config are the options that change what is asked.
 type Config struct {
-	MaxResults      int         `conf:"scheduler.max_placement_results" default:"1000" min:"1" help:"How many candidates a decision looks at, at most, where hosts are not all alike."`
+	MaxResults      int         `conf:"scheduler.max_placement_results" default:"1000" min:"1" help:"Read, but it bounds nothing: a decision looks at all hosts."`
 	LimitTenants    bool        `conf:"scheduler.limit_tenants_to_placement_aggregate" help:"Whether a project's servers go only to aggregates that name it with filter_tenant_id."`
 	TenantsRequired bool        `conf:"scheduler.placement_aggregate_required_for_tenants" help:"Whether a project that no aggregate names gets no host at all."`
 	ImageTypes      bool        `conf:"scheduler.query_placement_for_image_type_support" help:"Whether hosts must be able to read the format of the image."`
@@ -98,11 +98,14 @@ type Request struct {
 
 // Of reads the request. What cannot be had anywhere gives nova.Invalid with the reason.
 func Of(cfg *Config, in *Input) (*Request, error) {
-	topology, err := numa.Of(&in.Server.Flavor, in.Server.ImageProps)
+	server := *in.Server // of which only the properties of the image are read in another way
+	server.ImageProps = nova.PresentImageProps(server.ImageProps)
+	topology, err := numa.Of(&server.Flavor, server.ImageProps)
 	if err != nil {
 		return nil, err
 	}
 	with := *in
+	with.Server = &server
 	with.Ports = append(portsOf(in.Server), in.Ports...)
 	with.SRIOV = append(devicesOf(in.Server), in.SRIOV...)
 	things, devices, err := thingsOf(cfg, &with, topology)

@@ -138,7 +138,7 @@ var cases = []struct {
 	{"cores with siblings", specs("hw:cpu_policy", "dedicated", "hw:cpu_thread_policy", "require"), "{DISK_GB:10 MEMORY_MB:2048 PCPU:4 +HW_CPU_HYPERTHREADING} " + plain},
 	{"any cores", specs("hw:cpu_policy", "dedicated", "hw:cpu_thread_policy", "prefer"), pinned + plain},
 	{"a mask without mixed", specs("hw:cpu_dedicated_mask", "0"), "error: Cannot specify 'hw:cpu_dedicated_mask' without the 'mixed' policy."},
-	{"encrypted memory", specs("hw:mem_encryption", "true"), "{DISK_GB:10 MEMORY_MB:2048 MEM_ENCRYPTION_CONTEXT:1 VCPU:4} " + plain},
+	{"encrypted memory", specs("hw:mem_encryption", "true"), "{DISK_GB:10 MEMORY_MB:2048 MEM_ENCRYPTION_CONTEXT:1 VCPU:4 +HW_CPU_X86_AMD_SEV} " + plain},
 	{"encrypted memory of a kind", props("hw_mem_encryption", "yes", "hw_mem_encryption_model", "amd-sev-es"), "{DISK_GB:10 MEMORY_MB:2048 MEM_ENCRYPTION_CONTEXT:1 VCPU:4 +HW_CPU_X86_AMD_SEV_ES} " + plain},
 	{"persistent memory", specs("hw:pmem", "6GB, 6GB,16GB"), "{CUSTOM_PMEM_NAMESPACE_16GB:1 CUSTOM_PMEM_NAMESPACE_6GB:2 DISK_GB:10 MEMORY_MB:2048 VCPU:4} " + plain},
 	{"a virtual TPM", specs("hw:tpm_version", "2.0"), "{DISK_GB:10 MEMORY_MB:2048 VCPU:4 +COMPUTE_SECURITY_TPM_2_0 +COMPUTE_SECURITY_TPM_TIS} root+COMPUTE_SECURITY_TPM_SECRET_SECURITY_USER " + plain},
@@ -150,7 +150,13 @@ var cases = []struct {
 	{"secure boot", props("os_secure_boot", "required"), "{DISK_GB:10 MEMORY_MB:2048 VCPU:4 +COMPUTE_SECURITY_UEFI_SECURE_BOOT} " + plain},
 	{"secure boot if it can be", props("os_secure_boot", "optional"), base + plain},
 	{"the host's address space", specs("hw:maxphysaddr_mode", "passthrough"), "{DISK_GB:10 MEMORY_MB:2048 VCPU:4 +COMPUTE_ADDRESS_SPACE_PASSTHROUGH} " + plain},
-	{"firmware without memory", props("hw_firmware_stateless", "true"), "{DISK_GB:10 MEMORY_MB:2048 VCPU:4 +COMPUTE_SECURITY_STATELESS_FIRMWARE} " + plain},
+	{"firmware without memory that has none anyway", props("hw_firmware_stateless", "true"), base + plain},
+	{"an amount with spaces", specs("resources:VGPU", " 1 "), "{DISK_GB:10 MEMORY_MB:2048 VCPU:4 VGPU:1} " + plain},
+	{"an amount that is none", specs("resources:VGPU", "one", "resources:CUSTOM_X", "-1"), base + plain},
+	{"a class that nobody knows", specs("resources:GPU", "1"), base + plain},
+	{"the image's architecture, as it once was called", func(w *world) { w.cfg.ImageMetadata = true; w.props("architecture", "amd64") }, base + "root+HW_ARCH_X86_64 " + plain},
+	{"the image's bus, as VMware calls it", func(w *world) { w.cfg.ImageMetadata = true; w.props("vmware_adaptertype", "lsiLogic") }, base + "root+COMPUTE_STORAGE_BUS_SCSI " + plain},
+	{"firmware without memory", props("hw_firmware_stateless", "true", "hw_firmware_type", "uefi"), "{DISK_GB:10 MEMORY_MB:2048 VCPU:4 +COMPUTE_SECURITY_STATELESS_FIRMWARE} " + plain},
 	{"a port with bandwidth", func(w *world) {
 		w.in.Ports = []Port{{Groups: []PortGroup{{ID: "port1", Resources: map[string]int64{"NET_BW_EGR_KILOBIT_PER_SEC": 1000}, Required: []string{"CUSTOM_PHYSNET_A", "CUSTOM_VNIC_TYPE_NORMAL"}}}}}
 	}, base + "port1{NET_BW_EGR_KILOBIT_PER_SEC:1000 +CUSTOM_PHYSNET_A +CUSTOM_VNIC_TYPE_NORMAL} " + plain},

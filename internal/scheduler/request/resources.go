@@ -80,7 +80,7 @@ func (d *draft) extraSpecs(specs map[string]string) {
 		case m[1] == "trait" && val == "forbidden":
 			d.at(suffix).forbidden.add(name)
 		case m[1] == "resources" && (strings.HasPrefix(name, "CUSTOM_") || placement.IsStandardClass(name)):
-			if n, err := strconv.ParseInt(val, 10, 32); err == nil && n >= 0 {
+			if n, err := strconv.ParseInt(strings.TrimSpace(val), 10, 32); err == nil && n >= 0 {
 				d.at(suffix).resources[name] = n
 			}
 		}

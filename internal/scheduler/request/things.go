@@ -1,7 +1,6 @@
 package request
 
 import (
-	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/numa"
 	"github.com/kilonova/kilonova/internal/scheduler/own"
@@ -35,13 +34,4 @@ func thingsOf(cfg *Config, in *Input, topology *numa.Ask) (*own.Ask, []Device, e
 		devices = append(devices, Device{ID: g.ID, Class: g.Class, Traits: g.Required, Forbidden: g.Forbidden})
 	}
 	return a, devices, nil
-}
-
-// Sense refuses flavors and images that ask for what does not go together, in Nova's words.
-func Sense(cfg *Config, f *nova.Flavor, image map[string]string) error {
-	topology, err := numa.Of(f, image)
-	if err == nil {
-		_, err = cfg.Aliases.OfFlavor(f.ExtraSpecs, topology.Affinity)
-	}
-	return err
 }

@@ -21,8 +21,12 @@ func softAntiAffinity(o *Options) (Weigher, error) {
 	return w, nil
 }
 
+// members counts those of the group on a host, and the server itself where it is moved: as in
+// Nova, a member likes or shuns the host that it is on.
 func members(policy string, each float64) Weigher {
-	in := func(s *filter.Spec) bool { return s.Group != nil && s.Group.Policy == policy && len(s.Group.Hosts) > 0 }
+	in := func(s *filter.Spec) bool {
+		return s.Group != nil && s.Group.Policy == policy && (len(s.Group.Hosts) > 0 || s.Where[s.ServerID] != "")
+	}
 	return Weigher{Looks: filter.FactsOnly,
 		Needs: func(s *filter.Spec) filter.Level {
 			if in(s) {
@@ -34,12 +38,20 @@ func members(policy string, each float64) Weigher {
 			if !in(s) {
 				return nil
 			}
-			return slices.Sorted(maps.Keys(s.Group.Hosts))
+			hosts := slices.Sorted(maps.Keys(s.Group.Hosts))
+			if at := s.Where[s.ServerID]; at != "" && s.Group.Hosts[at] == 0 {
+				hosts = append(hosts, at)
+			}
+			return hosts
 		},
 		Weigh: func(h *filter.Host, s *filter.Spec) (float64, error) {
 			if !in(s) {
 				return 0, nil
 			}
-			return each * float64(s.Group.Hosts[h.Name]), nil
+			n := s.Group.Hosts[h.Name]
+			if h.Name != "" && s.Where[s.ServerID] == h.Name {
+				n++
+			}
+			return each * float64(n), nil
 		}}
 }

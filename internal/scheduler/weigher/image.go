@@ -4,11 +4,13 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/kilonova/kilonova/internal/nova"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 )
 
 // imageProperties prefers hosts whose servers have the same image properties, or avoids
-// them.
+// them. Without a setting those count that Nova gives a meaning, not what image services and
+// clients note down, such as a checksum of the file.
 func imageProperties(o *Options) (Weigher, error) {
 	setting, err := ratios("[filter_scheduler] image_props_weight_setting", o.ImagePropsSetting)
 	if err != nil {
@@ -30,10 +32,12 @@ func imageProperties(o *Options) (Weigher, error) {
 			sum := 0.0
 			for _, name := range slices.Sorted(maps.Keys(s.Image)) { // sums of fractions depend on their order
 				n := float64(h.Props[name+"="+s.Image[name]])
-				if len(times) > 0 {
-					n *= times[name]
+				switch {
+				case len(times) > 0:
+					sum += n * times[name]
+				case nova.IsPresentImageProperty(name):
+					sum += n
 				}
-				sum += n
 			}
 			return sum, nil
 		}}, nil

@@ -22,7 +22,7 @@ type Options struct {
 	BuildFailure      float64 `conf:"filter_scheduler.build_failure_weight_multiplier" default:"1000000.0" help:"How much builds that failed on a host count against it."`
 	CrossCell         float64 `conf:"filter_scheduler.cross_cell_move_weight_multiplier" default:"1000000.0" help:"How much it counts that a host is in the cell that a server is moved from."`
 	HypervisorVersion float64 `conf:"filter_scheduler.hypervisor_version_weight_multiplier" default:"1.0" help:"How much a new hypervisor counts."`
-	NumInstances      float64 `conf:"filter_scheduler.num_instances_weight_multiplier" default:"0.0" help:"How much the number of a host's servers counts; negative numbers spread them."`
+	NumInstances      float64 `conf:"filter_scheduler.num_instances_weight_multiplier" default:"0.0" help:"How much the number of a host's servers counts; negative numbers spread them. 0 switches this off, whatever aggregates say."`
 	ImageProps        float64 `conf:"filter_scheduler.image_props_weight_multiplier" default:"0.0" help:"How much servers with the same image properties on a host count; 0 switches this off."`
 
 	ImagePropsSetting []string `conf:"filter_scheduler.image_props_weight_setting" help:"The image properties that count, and how much: name=ratio. Empty: all, equally."`

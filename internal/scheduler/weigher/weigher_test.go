@@ -14,7 +14,7 @@ func host() *filter.Host {
 	h.Total, h.Ratio, h.Used = [3]int64{8, 8192, 100}, [3]float64{4, 1.5, 1}, [3]int64{2, 1024, 10}
 	h.Reserved[nova.MemoryMB] = 512
 	h.Instances, h.IOOps, h.Failed = 5, 2, 1
-	h.Props = map[string]int{"os=linux": 3, "arch=x": 1}
+	h.Props = map[string]int{"os_distro=linux": 3, "hw_architecture=x": 1, "checksum=42": 9}
 	return h
 }
 
@@ -52,7 +52,17 @@ func TestNumbers(t *testing.T) {
 		{"ServerGroupSoftAffinityWeigher", group("soft-affinity"), 2},
 		{"ServerGroupSoftAffinityWeigher", group("affinity"), 0},
 		{"ServerGroupSoftAntiAffinityWeigher", group("soft-anti-affinity"), -2},
-		{"ImagePropertiesWeigher", func(_ *filter.Host, s *filter.Spec) { s.Image = map[string]string{"os": "linux", "arch": "y"} }, 3},
+		{"ServerGroupSoftAntiAffinityWeigher", func(h *filter.Host, s *filter.Spec) {
+			group("soft-anti-affinity")(h, s)
+			s.ServerID, s.Where = "moved", map[string]string{"moved": "h"}
+		}, -3},
+		{"ServerGroupSoftAffinityWeigher", func(_ *filter.Host, s *filter.Spec) {
+			s.Group = &filter.Group{Policy: "soft-affinity"}
+			s.ServerID, s.Where = "moved", map[string]string{"moved": "h"}
+		}, 1},
+		{"ImagePropertiesWeigher", func(_ *filter.Host, s *filter.Spec) {
+			s.Image = map[string]string{"os_distro": "linux", "hw_architecture": "y", "checksum": "42"}
+		}, 3},
 	} {
 		h, s := host(), &filter.Spec{}
 		if x.change != nil {
