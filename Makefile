@@ -6,7 +6,7 @@ SHELL := /bin/bash
 version := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 ldflags := -s -w -X main.version=$(version)
 # Packages that keep golden files, and so know -update.
-golden = $(shell git grep -l 'flag.Bool("update"' -- '*_test.go' | xargs -r -n1 dirname | sort -u | sed 's|^|./|')
+golden = $(shell git grep -l 'flag.Bool."update"' -- '*_test.go' | xargs -r -n1 dirname | sort -u | sed 's|^|./|')
 staticcheck := go run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # Private MariaDB and PostgreSQL for all test binaries together.
 with_databases := go run -buildvcs=false ./internal/store/dbtest/dbserver

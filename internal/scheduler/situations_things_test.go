@@ -141,8 +141,8 @@ var weighers = []situation{
 		"host a | host b ram=16384 | host c ram=32768", "draw=9", "b"},
 	{"host_subset_size above the number of hosts", "[filter_scheduler] host_subset_size = 9",
 		"host a | host b ram=16384", "draw=1", "a"},
-	{"shuffle_best_same_weighed_hosts: of hosts that weigh the same one is drawn", "[filter_scheduler] shuffle_best_same_weighed_hosts = true",
-		"host a | host b | host c ram=1024", "draw=0", "a"},
+	{"shuffle_best_same_weighed_hosts draws among the best that weigh the same, and no other", "[filter_scheduler] shuffle_best_same_weighed_hosts = true",
+		"host a | host b | host c ram=16384", "draw=9", "c"},
 	{"By default it is always the best", "",
 		"host a | host b ram=16384 | host c ram=32768", "draw=9", "c"},
 }
