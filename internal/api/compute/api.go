@@ -1,9 +1,9 @@
 // Package compute serves the Compute API v2.1 with all its microversions.
 //
-// A request passes, in this order: the path (an optional project id is taken out), the
-// route table, the version header, the token, the route's range of versions, and the
-// handler, which asks policy, decodes with package microversion, calls a room and encodes.
-// No room below knows HTTP or versions.
+// A request passes, in this order: the version header, the token, the path (an optional
+// project id is taken out), the route table with its ranges of versions, and the handler,
+// which asks policy, decodes with package microversion, calls a room and encodes. No room
+// below knows HTTP or versions.
 //
 // Handlers are grouped by resource, one file each; routes.go lists all of them.
 //
@@ -77,7 +77,6 @@ func (c *Config) limits() server.Limits {
 type API struct {
 	cfg    Config
 	routes *httpd.Router[versioned]
-	rules  map[string]policy.Handle
 	show   []showRule
 
 	// What servers' views are made of, remembered.
@@ -101,7 +100,7 @@ type showRule struct {
 // New builds the route table. A route that names an unknown policy rule is a mistake in
 // the program and gives an error.
 func New(cfg Config) (*API, error) {
-	a := &API{cfg: cfg, rules: map[string]policy.Handle{}, views: newViewCache()}
+	a := &API{cfg: cfg, views: newViewCache()}
 	a.pages.New = func() any { return new([]byte) }
 	a.live = liveAddresses{ports: cfg.Networks, clock: cfg.Clock, log: cfg.Log}
 	a.flavors, a.keypairs = flavor.New(cfg.Store), keypair.New(cfg.Store, cfg.limits().KeyPairs)
@@ -113,7 +112,7 @@ func New(cfg Config) (*API, error) {
 		}
 	}
 	var err error
-	a.routes, err = router(a.Routes())
+	a.routes, err = router(a.Routes(), cfg.Policy)
 	return a, err
 }
 

@@ -74,12 +74,12 @@ func (q *Request) Policy(rule string) error {
 
 // PolicyOn asks a rule about a target.
 func (q *Request) PolicyOn(rule string, t policy.Target) error {
-	return q.API.rule(rule).Check(q.Who, t)
+	return q.API.cfg.Policy.Check(rule, q.Who, t)
 }
 
 // Allows is PolicyOn as a question.
 func (q *Request) Allows(rule string, t policy.Target) bool {
-	return q.API.rule(rule).Allows(q.Who, t)
+	return q.API.cfg.Policy.Allows(rule, q.Who, t)
 }
 
 // Admin says whether the caller is an administrator.
@@ -113,14 +113,6 @@ func (q *Request) Reply(code int, show microversion.Show, x any) error {
 func (q *Request) Empty(code int) error {
 	httpd.WriteEmpty(q.W, code)
 	return nil
-}
-
-// rule is a policy rule of the route table, looked up when the table was built.
-func (a *API) rule(name string) policy.Handle {
-	if h, ok := a.rules[name]; ok {
-		return h
-	}
-	return a.cfg.Policy.Handle(name)
 }
 
 // base is the URL of the API's root as the caller reached it, with the version:

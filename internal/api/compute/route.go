@@ -8,6 +8,7 @@ import (
 	"github.com/kilonova/kilonova/internal/api/microversion"
 	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/policy"
 )
 
 // Handler answers a request, or says why not.
@@ -39,11 +40,14 @@ type versioned struct {
 }
 
 // router builds the router of the table.
-func router(routes []Route) (*httpd.Router[versioned], error) {
+func router(routes []Route, p *policy.Enforcer) (*httpd.Router[versioned], error) {
 	rt := &httpd.Router[versioned]{}
 	var errs []error
 	for _, r := range routes {
 		versions, err := microversion.ParseRange(r.Versions)
+		if err == nil && r.Rule != "" && !p.Has(r.Rule) {
+			err = fmt.Errorf("no policy rule is called %q", r.Rule)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s %s: %w", r.Method, r.Path, err))
 			continue

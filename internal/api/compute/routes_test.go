@@ -41,14 +41,19 @@ func testAPI(t *testing.T) *API {
 	return a
 }
 
-// TestEveryRouteAsksARuleThatExists holds the tables against the policies.
-func TestEveryRouteAsksARuleThatExists(t *testing.T) {
-	a := testAPI(t)
-	for _, r := range a.Routes() {
-		if r.Rule != "" && !a.cfg.Policy.Has(r.Rule) {
-			t.Errorf("%s %s asks %q, which is no rule", r.Method, r.Path, r.Rule)
+func TestARouteWithoutSuchARuleOrSuchVersionsIsAMistake(t *testing.T) {
+	rules := testAPI(t).cfg.Policy
+	for _, r := range []Route{{"GET", "/a", "", "nobody:knows", nil}, {"GET", "/a", "9-3", "", nil}} {
+		if _, err := router([]Route{r}, rules); err == nil || !strings.Contains(err.Error(), "GET /a: ") {
+			t.Errorf("%+v: %v", r, err)
 		}
 	}
+}
+
+// TestEveryActionAsksARuleThatExists holds the tables of actions against the policies; New
+// holds that of routes.
+func TestEveryActionAsksARuleThatExists(t *testing.T) {
+	a := testAPI(t)
 	for _, act := range slices.Concat(serverActions(), flavorActions(), aggregateActions()) {
 		if !a.cfg.Policy.Has(act.Rule) {
 			t.Errorf("action %s asks %q, which is no rule", act.Name, act.Rule)

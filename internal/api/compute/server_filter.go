@@ -82,7 +82,7 @@ type serverQuery struct {
 // filter is one line of the table of filters.
 type filter struct {
 	key  string
-	open string // the versions in which members may use it; "none": administrators only
+	open microversion.Range // the versions in which members may use it
 	of   func(*serverQuery) *string
 	make func(value string) (match, error)
 }
@@ -90,48 +90,56 @@ type filter struct {
 // match says whether a server passes.
 type match func(*nova.Server) bool
 
-// adminFilter, as filter.open, keeps a filter to those who may use all of them.
-const adminFilter = "none"
+// The ranges of filters: who may use all of them has them in every version.
+var (
+	always    = microversion.All
+	adminOnly = microversion.Range{}
+	since5    = microversion.MustRange("5-")
+	since26   = microversion.MustRange("26-")
+	since73   = microversion.MustRange("73-")
+	since83   = microversion.MustRange("83-")
+	since90   = microversion.MustRange("90-")
+)
 
 var serverFilters = []filter{
-	{"reservation_id", "", func(q *serverQuery) *string { return q.Reservation }, regex(func(s *nova.Server) string { return s.ReservationID })},
-	{"name", "", func(q *serverQuery) *string { return q.Name }, regex(func(s *nova.Server) string { return s.Name })},
-	{"image", "", func(q *serverQuery) *string { return q.Image }, equal(func(s *nova.Server) string { return s.ImageID })},
-	{"flavor", "", func(q *serverQuery) *string { return q.Flavor }, equal(func(s *nova.Server) string { return s.Flavor.ID })},
-	{"ip", "", func(q *serverQuery) *string { return q.IP }, byAddress(4)},
-	{"ip6", "5-", func(q *serverQuery) *string { return q.IP6 }, byAddress(6)},
-	{"tags", "26-", func(q *serverQuery) *string { return q.Tags }, byTags(allTags, true)},
-	{"tags-any", "26-", func(q *serverQuery) *string { return q.TagsAny }, byTags(anyTag, true)},
-	{"not-tags", "26-", func(q *serverQuery) *string { return q.NotTags }, byTags(allTags, false)},
-	{"not-tags-any", "26-", func(q *serverQuery) *string { return q.NotTagsAny }, byTags(anyTag, false)},
-	{"locked", "73-", func(q *serverQuery) *string { return q.Locked }, byLock},
-	{"availability_zone", "83-", func(q *serverQuery) *string { return q.Zone }, regex(zoneOf)},
-	{"config_drive", "83-", func(q *serverQuery) *string { return q.ConfigDrive }, regex(configDriveOf)},
-	{"key_name", "83-", func(q *serverQuery) *string { return q.KeyName }, regex(func(s *nova.Server) string { return s.KeyName })},
-	{"created_at", "83-", func(q *serverQuery) *string { return q.CreatedAt }, regex(func(s *nova.Server) string { return stamp(s.CreatedAt) })},
-	{"launched_at", "83-", func(q *serverQuery) *string { return q.LaunchedAt }, regex(func(s *nova.Server) string { return stamp(s.LaunchedAt) })},
-	{"terminated_at", "83-", func(q *serverQuery) *string { return q.TerminatedAt }, regex(func(s *nova.Server) string { return stamp(s.TerminatedAt) })},
-	{"power_state", "83-", func(q *serverQuery) *string { return q.PowerState }, regex(func(s *nova.Server) string { return strconv.Itoa(int(s.Power)) })},
-	{"task_state", "83-", func(q *serverQuery) *string { return q.TaskState }, equal(func(s *nova.Server) string { return string(s.Task) })},
-	{"vm_state", "83-", func(q *serverQuery) *string { return q.VMState }, equal(func(s *nova.Server) string { return string(s.VM) })},
-	{"progress", "83-", func(q *serverQuery) *string { return q.Progress }, regex(func(*nova.Server) string { return "0" })},
-	{"user_id", "83-", func(q *serverQuery) *string { return q.UserID }, equal(func(s *nova.Server) string { return s.UserID })},
-	{"hostname", "90-", func(q *serverQuery) *string { return q.Hostname }, regex(func(s *nova.Server) string { return s.Hostname })},
-	{"display_name", adminFilter, func(q *serverQuery) *string { return q.DisplayName }, regex(func(s *nova.Server) string { return s.Name })},
-	{"description", adminFilter, func(q *serverQuery) *string { return q.Description }, regex(descriptionOf)},
-	{"display_description", adminFilter, func(q *serverQuery) *string { return q.DisplayDesc }, regex(descriptionOf)},
-	{"launch_index", adminFilter, func(q *serverQuery) *string { return q.LaunchIndex }, regex(func(s *nova.Server) string { return strconv.Itoa(s.LaunchIndex) })},
-	{"image_ref", adminFilter, func(q *serverQuery) *string { return q.ImageRef }, equal(func(s *nova.Server) string { return s.ImageID })},
-	{"kernel_id", adminFilter, func(q *serverQuery) *string { return q.KernelID }, regex(func(s *nova.Server) string { return s.KernelID })},
-	{"ramdisk_id", adminFilter, func(q *serverQuery) *string { return q.RamdiskID }, regex(func(s *nova.Server) string { return s.RamdiskID })},
-	{"host", adminFilter, func(q *serverQuery) *string { return q.Host }, equal(func(s *nova.Server) string { return s.Host })},
-	{"node", adminFilter, func(q *serverQuery) *string { return q.Node }, regex(func(s *nova.Server) string { return s.Node })},
-	{"locked_by", adminFilter, func(q *serverQuery) *string { return q.LockedBy }, regex(func(s *nova.Server) string { return s.LockedBy })},
-	{"uuid", adminFilter, func(q *serverQuery) *string { return q.UUID }, equal(func(s *nova.Server) string { return s.ID })},
-	{"root_device_name", adminFilter, func(q *serverQuery) *string { return q.RootDevice }, regex(func(s *nova.Server) string { return s.RootDevice })},
-	{"access_ip_v4", adminFilter, func(q *serverQuery) *string { return q.AccessIPv4 }, regex(func(s *nova.Server) string { return s.AccessIPv4 })},
-	{"access_ip_v6", adminFilter, func(q *serverQuery) *string { return q.AccessIPv6 }, regex(func(s *nova.Server) string { return s.AccessIPv6 })},
-	{"auto_disk_config", adminFilter, func(q *serverQuery) *string { return q.DiskConfig }, regex(autoDiskOf)},
+	{"reservation_id", always, func(q *serverQuery) *string { return q.Reservation }, regex(func(s *nova.Server) string { return s.ReservationID })},
+	{"name", always, func(q *serverQuery) *string { return q.Name }, regex(func(s *nova.Server) string { return s.Name })},
+	{"image", always, func(q *serverQuery) *string { return q.Image }, equal(func(s *nova.Server) string { return s.ImageID })},
+	{"flavor", always, func(q *serverQuery) *string { return q.Flavor }, equal(func(s *nova.Server) string { return s.Flavor.ID })},
+	{"ip", always, func(q *serverQuery) *string { return q.IP }, byAddress(4)},
+	{"ip6", since5, func(q *serverQuery) *string { return q.IP6 }, byAddress(6)},
+	{"tags", since26, func(q *serverQuery) *string { return q.Tags }, byTags(allTags, true)},
+	{"tags-any", since26, func(q *serverQuery) *string { return q.TagsAny }, byTags(anyTag, true)},
+	{"not-tags", since26, func(q *serverQuery) *string { return q.NotTags }, byTags(allTags, false)},
+	{"not-tags-any", since26, func(q *serverQuery) *string { return q.NotTagsAny }, byTags(anyTag, false)},
+	{"locked", since73, func(q *serverQuery) *string { return q.Locked }, byLock},
+	{"availability_zone", since83, func(q *serverQuery) *string { return q.Zone }, regex(zoneOf)},
+	{"config_drive", since83, func(q *serverQuery) *string { return q.ConfigDrive }, regex(configDriveOf)},
+	{"key_name", since83, func(q *serverQuery) *string { return q.KeyName }, regex(func(s *nova.Server) string { return s.KeyName })},
+	{"created_at", since83, func(q *serverQuery) *string { return q.CreatedAt }, regex(func(s *nova.Server) string { return stamp(s.CreatedAt) })},
+	{"launched_at", since83, func(q *serverQuery) *string { return q.LaunchedAt }, regex(func(s *nova.Server) string { return stamp(s.LaunchedAt) })},
+	{"terminated_at", since83, func(q *serverQuery) *string { return q.TerminatedAt }, regex(func(s *nova.Server) string { return stamp(s.TerminatedAt) })},
+	{"power_state", since83, func(q *serverQuery) *string { return q.PowerState }, regex(func(s *nova.Server) string { return strconv.Itoa(int(s.Power)) })},
+	{"task_state", since83, func(q *serverQuery) *string { return q.TaskState }, equal(func(s *nova.Server) string { return string(s.Task) })},
+	{"vm_state", since83, func(q *serverQuery) *string { return q.VMState }, equal(func(s *nova.Server) string { return string(s.VM) })},
+	{"progress", since83, func(q *serverQuery) *string { return q.Progress }, regex(func(*nova.Server) string { return "0" })},
+	{"user_id", since83, func(q *serverQuery) *string { return q.UserID }, equal(func(s *nova.Server) string { return s.UserID })},
+	{"hostname", since90, func(q *serverQuery) *string { return q.Hostname }, regex(func(s *nova.Server) string { return s.Hostname })},
+	{"display_name", adminOnly, func(q *serverQuery) *string { return q.DisplayName }, regex(func(s *nova.Server) string { return s.Name })},
+	{"description", adminOnly, func(q *serverQuery) *string { return q.Description }, regex(descriptionOf)},
+	{"display_description", adminOnly, func(q *serverQuery) *string { return q.DisplayDesc }, regex(descriptionOf)},
+	{"launch_index", adminOnly, func(q *serverQuery) *string { return q.LaunchIndex }, regex(func(s *nova.Server) string { return strconv.Itoa(s.LaunchIndex) })},
+	{"image_ref", adminOnly, func(q *serverQuery) *string { return q.ImageRef }, equal(func(s *nova.Server) string { return s.ImageID })},
+	{"kernel_id", adminOnly, func(q *serverQuery) *string { return q.KernelID }, regex(func(s *nova.Server) string { return s.KernelID })},
+	{"ramdisk_id", adminOnly, func(q *serverQuery) *string { return q.RamdiskID }, regex(func(s *nova.Server) string { return s.RamdiskID })},
+	{"host", adminOnly, func(q *serverQuery) *string { return q.Host }, equal(func(s *nova.Server) string { return s.Host })},
+	{"node", adminOnly, func(q *serverQuery) *string { return q.Node }, regex(func(s *nova.Server) string { return s.Node })},
+	{"locked_by", adminOnly, func(q *serverQuery) *string { return q.LockedBy }, regex(func(s *nova.Server) string { return s.LockedBy })},
+	{"uuid", adminOnly, func(q *serverQuery) *string { return q.UUID }, equal(func(s *nova.Server) string { return s.ID })},
+	{"root_device_name", adminOnly, func(q *serverQuery) *string { return q.RootDevice }, regex(func(s *nova.Server) string { return s.RootDevice })},
+	{"access_ip_v4", adminOnly, func(q *serverQuery) *string { return q.AccessIPv4 }, regex(func(s *nova.Server) string { return s.AccessIPv4 })},
+	{"access_ip_v6", adminOnly, func(q *serverQuery) *string { return q.AccessIPv6 }, regex(func(s *nova.Server) string { return s.AccessIPv6 })},
+	{"auto_disk_config", adminOnly, func(q *serverQuery) *string { return q.DiskConfig }, regex(autoDiskOf)},
 }
 
 // filters makes the matches that the query asks for. One that the caller may not use does
@@ -140,7 +148,7 @@ func (q *serverQuery) filters(v microversion.V, all bool) ([]match, error) {
 	var out []match
 	for _, f := range serverFilters {
 		value := f.of(q)
-		if value == nil || !all && !f.openTo(v) {
+		if value == nil || !all && !f.open.Contains(v) {
 			continue
 		}
 		m, err := f.make(*value)
@@ -150,14 +158,6 @@ func (q *serverQuery) filters(v microversion.V, all bool) ([]match, error) {
 		out = append(out, m)
 	}
 	return out, nil
-}
-
-func (f filter) openTo(v microversion.V) bool {
-	if f.open == adminFilter {
-		return false
-	}
-	r, err := microversion.ParseRange(f.open)
-	return err == nil && r.Contains(v)
 }
 
 func equal(of func(*nova.Server) string) func(string) (match, error) {
