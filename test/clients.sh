@@ -721,7 +721,22 @@ part_explain() {
 	no 'mutually exclusive' kilonova manage placement heal_allocations --state-dir "$dir/state" --instance "$PLACED" --cell x
 	ends 127 kilonova manage placement heal_allocations --state-dir "$dir/state" --max-count 0
 	ok 'Changed the aggregates of [0-9]+ resource providers.' kilonova manage placement sync_aggregates --state-dir "$dir/state"
-	ok '.*packing.*|.*placed.*' kilonova sim --hosts 20:64:262144:4000 --requests 100 --seed 7
+	ok '.*placed +│ 100 .*' kilonova sim --hosts 20:64:262144:4000 --requests 100 --seed 7
+	ok '\{.*"placed": 100,.*\}' kilonova sim --hosts 20:64:262144:4000 --requests 100 --seed 7 -o json
+	ends 2 kilonova sim --hosts 20
+	ok '.*scenario 1 +│ +0 │ +2 │.*' kilonova what-if --add fake-1:2
+	ok '.*│ create +│ m1.nano +│ +3 │.*' kilonova what-if --create m1.nano:3
+	ok '\{.*"fits": true,.*\}' kilonova what-if --create m1.nano:3 --policy anti-affinity --add fake-2:1 -o json --state-dir "$dir/state"
+	no 'Flavor giants could not be found' kilonova what-if --create giants:1
+	ends 2 kilonova what-if --create m1.nano
+	ends 2 kilonova what-if
+	ok '.*│ all +│ +│ +[0-9]+ │ 2 of 2 +│.*' kilonova capacity m1.nano
+	ok '\{.*"hosts_in_all": 2,.*\}' kilonova capacity m1.nano -o json
+	no 'Flavor giants could not be found' kilonova capacity giants
+	ends 2 kilonova capacity
+	as demo
+	no "Policy doesn't allow kilonova:placement:what-if" kilonova what-if --lose fake-1
+	no "Policy doesn't allow kilonova:capacity" kilonova capacity m1.nano
 	as demo
 	ok '' server delete --wait placed
 }

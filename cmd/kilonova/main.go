@@ -26,9 +26,27 @@ type cli struct {
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 }
 
+// misused is the exit code of a command that was called wrongly, as of most programs.
+const misused = 2
+
+// kongMisused is what package kong has in its place.
+const kongMisused = 80
+
+// misuse is the failure of a command that was called wrongly; it says where to read on.
+func misuse(command string, err error) error {
+	return exit(misused, "%w; see kilonova %s --help", err, command)
+}
+
+func leave(code int) {
+	if code == kongMisused {
+		code = misused
+	}
+	os.Exit(code)
+}
+
 func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("kilonova"), kong.Description("OpenStack Compute in one binary."),
-		kong.ShortUsageOnError(), kong.BindTo(os.Stdout, (*io.Writer)(nil)), kong.Vars{"version": version})
+		kong.ShortUsageOnError(), kong.Exit(leave), kong.BindTo(os.Stdout, (*io.Writer)(nil)), kong.Vars{"version": version})
 	k.FatalIfErrorf(k.Run())
 }

@@ -107,7 +107,7 @@ func (s *simCmd) fleet(ctx context.Context, hand *clock.Hand) (*sim.Scheduled, e
 	for _, text := range s.Hosts {
 		h, err := sim.ParseHosts(text)
 		if err != nil {
-			return nil, err
+			return nil, misuse("sim", err)
 		}
 		cfg.Hosts = append(cfg.Hosts, h)
 	}
@@ -130,11 +130,11 @@ func (s *simCmd) stream() (_ sim.Stream, done func() error, err error) {
 	mix := sim.DefaultMix()
 	if s.Mix != "" {
 		if mix, err = sim.ParseMix(s.Mix); err != nil {
-			return nil, nil, err
+			return nil, nil, misuse("sim", err)
 		}
 	}
 	if !(s.Rate > 0) || s.Requests < 0 || s.Life < 0 {
-		return nil, nil, errors.New("--rate must be above 0, and --requests and --life not below")
+		return nil, nil, misuse("sim", errors.New("--rate must be above 0, and --requests and --life not below"))
 	}
 	drawn := &sim.Drawn{Seed: s.Seed, Mix: mix, Requests: s.Requests, Rate: s.Rate, Life: s.Life}
 	if s.Record == "" {

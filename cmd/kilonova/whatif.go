@@ -26,7 +26,7 @@ type whatIfCmd struct {
 	Add      []string `placeholder:"HOST:COUNT" help:"So many new hosts like this one."`
 	Create   []string `placeholder:"FLAVOR:COUNT" help:"So many new servers."`
 	Zone     string   `help:"Availability zone of the new servers."`
-	Policy   string   `placeholder:"POLICY" help:"Put the new servers into a group: affinity, anti-affinity, soft-affinity or soft-anti-affinity."`
+	Policy   string   `placeholder:"POLICY" enum:",affinity,anti-affinity,soft-affinity,soft-anti-affinity" default:"" help:"Put the new servers into a group: affinity, anti-affinity, soft-affinity or soft-anti-affinity."`
 	File     string   `short:"f" type:"path" placeholder:"FILE" help:"A question in JSON instead, as POST /placement/what-if takes it; - is standard input."`
 }
 
@@ -52,7 +52,7 @@ const maxQuestion = 1 << 20
 func (c *whatIfCmd) Run(out io.Writer) error {
 	q, err := c.question()
 	if err != nil {
-		return err
+		return misuse("what-if", err)
 	}
 	ctx := context.Background()
 	client, err := c.client(ctx)
@@ -78,10 +78,18 @@ func (c *whatIfCmd) Run(out io.Writer) error {
 
 // question is what the file or the options ask.
 func (c *whatIfCmd) question() (*scheduler.Question, error) {
-	q := &scheduler.Question{LoseEach: c.LoseEach}
-	if c.File != "" {
+	options := len(c.Lose) + len(c.Drain) + len(c.Add) + len(c.Create) + len(c.LoseEach)
+	switch {
+	case c.File != "" && options+len(c.Zone)+len(c.Policy) > 0:
+		return nil, errors.New("--file holds the whole question, so no other option can be part of it")
+	case c.File != "":
 		return readQuestion(c.File)
+	case len(c.Create) == 0 && c.Zone+c.Policy != "":
+		return nil, errors.New("--zone and --policy are about new servers: say which by --create")
+	case options == 0:
+		return nil, errors.New("nothing is asked: give --lose, --drain, --lose-each, --add, --create or --file")
 	}
+	q := &scheduler.Question{LoseEach: c.LoseEach}
 	var s scheduler.Scenario
 	var err error
 	if s.Lose, err = hostSet(c.Lose); err != nil {
@@ -131,7 +139,7 @@ func readQuestion(path string) (*scheduler.Question, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(q); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return q, q.Check()
 }
@@ -168,10 +176,10 @@ func hostSet(words []string) (*scheduler.HostSet, error) {
 func nameCount(text string) (name string, n int, err error) {
 	at := strings.LastIndexByte(text, ':')
 	if at <= 0 {
-		return "", 0, fmt.Errorf("%q is not NAME:COUNT", text)
+		return "", 0, fmt.Errorf("%q is not NAME:COUNT, as m1.small:10", text)
 	}
 	if _, err := fmt.Sscanf(text[at+1:]+"\n", "%d\n", &n); err != nil || n < 1 {
-		return "", 0, fmt.Errorf("%q is not NAME:COUNT", text)
+		return "", 0, fmt.Errorf("%q is not NAME:COUNT, as m1.small:10", text)
 	}
 	return text[:at], n, nil
 }
