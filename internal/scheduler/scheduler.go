@@ -267,7 +267,9 @@ const longestDecision = 10 * time.Second
 
 // decide chooses hosts for the server from what is known now.
 func (s *Scheduler) decide(ctx context.Context, v *nova.Server, not []string) (picks []pick, why *explain.Report, things *own.Ask, err error) {
-	s.view.silence(s.cfg.Clock.Now())
+	if err := s.view.silence(ctx, s.cfg.Clock.Now()); err != nil {
+		return nil, nil, nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, longestDecision)
 	defer cancel()
 	r, _, err := s.request(ctx, v, not)

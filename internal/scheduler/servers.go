@@ -19,6 +19,10 @@ type servers struct {
 	at    map[string]placed // by server
 	since time.Time         // of the newest change read
 	known map[string]int64  // generation of the servers that changed lately
+	// failed are the builds that failed, by host.
+	failed map[string]int
+	// touched are the hosts whose load changed since somebody asked.
+	touched map[string]bool
 }
 
 // placed is a server that counts.
@@ -40,7 +44,17 @@ type load struct {
 const lookBack = 30 * time.Second
 
 func newServers() servers {
-	return servers{of: map[string]*load{}, at: map[string]placed{}, known: map[string]int64{}}
+	return servers{of: map[string]*load{}, at: map[string]placed{}, known: map[string]int64{}, touched: map[string]bool{}}
+}
+
+// changed are the hosts whose load changed since the last call.
+func (s *servers) changed() map[string]bool {
+	if len(s.touched) == 0 {
+		return nil
+	}
+	out := s.touched
+	s.touched = map[string]bool{}
+	return out
 }
 
 // everything says that all servers count, not only those that are worked on.
@@ -123,8 +137,8 @@ func (s *servers) forget(list []*nova.Server, newest time.Time) {
 	s.known = fresh
 }
 
-// put counts a server where it is now, and says whether that changed anything.
-func (s *servers) put(id, host string, v *nova.Server, c filter.Counting) bool {
+// put counts a server where it is now.
+func (s *servers) put(id, host string, v *nova.Server, c filter.Counting) {
 	was, had := s.at[id]
 	now := placed{host: host, io: busy(v)}
 	if c.Types {
@@ -135,7 +149,7 @@ func (s *servers) put(id, host string, v *nova.Server, c filter.Counting) bool {
 	}
 	counts := host != "" && !v.Deleted() && (everything(c) || now.io)
 	if had && counts && was.host == now.host && was.io == now.io && was.flavor == now.flavor && maps.Equal(was.props, now.props) {
-		return false
+		return
 	}
 	if had {
 		s.count(was, -1, c)
@@ -145,22 +159,20 @@ func (s *servers) put(id, host string, v *nova.Server, c filter.Counting) bool {
 		s.count(now, 1, c)
 		s.at[id] = now
 	}
-	return had || counts
 }
 
-// drop counts a server no longer, and answers where it was counted.
-func (s *servers) drop(id string, c filter.Counting) (host string, had bool) {
-	was, had := s.at[id]
-	if had {
+// drop counts a server no longer.
+func (s *servers) drop(id string, c filter.Counting) {
+	if was, had := s.at[id]; had {
 		s.count(was, -1, c)
 		delete(s.at, id)
 		delete(s.known, id)
 	}
-	return was.host, had
 }
 
 func (s *servers) count(p placed, sign int, c filter.Counting) {
 	l := s.loadOf(p.host)
+	s.touched[p.host] = true
 	if c.Instances {
 		l.counts.Instances += int32(sign)
 	}
@@ -190,13 +202,19 @@ func bump(m map[string]int, key string, n int) {
 	}
 }
 
+// setFailed notes how many builds failed; hosts that are not named have none.
 func (s *servers) setFailed(failed map[string]int) {
-	for host, l := range s.of {
-		l.counts.Failed = int32(failed[host])
+	for host := range s.failed {
+		if failed[host] == 0 {
+			s.loadOf(host).counts.Failed, s.touched[host] = 0, true
+		}
 	}
 	for host, n := range failed {
-		s.loadOf(host).counts.Failed = int32(n)
+		if s.failed[host] != n {
+			s.loadOf(host).counts.Failed, s.touched[host] = int32(n), true
+		}
 	}
+	s.failed = failed
 }
 
 // load is what counts of a host.

@@ -21,6 +21,13 @@ func (q Aggregates) Turn() error {
 	return err
 }
 
+// Revision is a number that grows with every change of an aggregate. Who reads it before All
+// has read at least what it says.
+func (q Aggregates) Revision() (n int64, err error) {
+	err = q.t.Row("SELECT next FROM counters WHERE name='aggregate_changes'", nil, &n)
+	return n, err
+}
+
 // All reads every aggregate, in the order in which they came.
 func (q Aggregates) All() ([]nova.Aggregate, error) {
 	var out []nova.Aggregate
@@ -58,6 +65,7 @@ func (q Aggregates) Insert(a *nova.Aggregate) error {
 	if err != nil {
 		return err
 	}
+	q.grouped = true
 	_, err = q.t.Exec("INSERT INTO aggregates(id, num, name, doc) VALUES(?,?,?,?)", a.ID, a.Num, a.Name, d)
 	return q.taken(err, a)
 }
@@ -69,12 +77,14 @@ func (q Aggregates) Put(a *nova.Aggregate) error {
 	if err != nil {
 		return err
 	}
+	q.grouped = true
 	_, err = q.t.Exec("UPDATE aggregates SET name=?, doc=? WHERE num=?", a.Name, d, a.Num)
 	return q.taken(err, a)
 }
 
 // Delete removes an aggregate.
 func (q Aggregates) Delete(num int64) error {
+	q.grouped = true
 	n, err := q.t.Exec("DELETE FROM aggregates WHERE num=?", num)
 	if err == nil && n == 0 {
 		err = nova.Errorf(nova.NotFound, "Aggregate %d could not be found.", num)

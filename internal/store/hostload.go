@@ -6,17 +6,49 @@ import (
 	"github.com/kilonova/kilonova/internal/nova"
 )
 
-// Beats calls fn with the document and last sign of life of every service of a binary,
-// without decoding any.
-func (q Services) Beats(binary string, fn func(id, host, text string, seen time.Time) error) error {
-	return q.t.Each("SELECT id, host, doc, seen_at FROM services WHERE binary_name=?", []any{binary}, func(scan func(...any) error) error {
+// Documents calls fn with the document and last sign of life of the services of a binary on
+// hosts, without decoding any; nil hosts are all.
+func (q Services) Documents(binary string, hosts []string, fn func(id, host, text string, seen time.Time) error) error {
+	each := func(scan func(...any) error) error {
 		var id, host, text string
 		var seen int64
 		if err := scan(&id, &host, &text, &seen); err != nil {
 			return err
 		}
 		return fn(id, host, text, fromMicros(seen))
+	}
+	const all = "SELECT id, host, doc, seen_at FROM services WHERE binary_name=?"
+	if hosts == nil {
+		return q.t.Each(all, []any{binary}, each)
+	}
+	return inLists(hosts, func(marks string, args []any) error {
+		return q.t.Each(all+" AND host IN ("+marks+")", append([]any{binary}, args...), each)
 	})
+}
+
+// Late calls fn with the hosts whose service of a binary gave its last sign of life before a
+// time. It looks at every service, but answers only the few that are late.
+func (q Services) Late(binary string, before time.Time, fn func(host string, seen time.Time)) error {
+	return q.t.Each("SELECT host, seen_at FROM services WHERE binary_name=? AND seen_at<?", []any{binary, micros(before)}, beat(fn))
+}
+
+// Beats calls fn with the last sign of life of the services of a binary on hosts.
+func (q Services) Beats(binary string, hosts []string, fn func(host string, seen time.Time)) error {
+	return inLists(hosts, func(marks string, args []any) error {
+		return q.t.Each("SELECT host, seen_at FROM services WHERE binary_name=? AND host IN ("+marks+")", append([]any{binary}, args...), beat(fn))
+	})
+}
+
+func beat(fn func(host string, seen time.Time)) func(func(...any) error) error {
+	return func(scan func(...any) error) error {
+		var host string
+		var seen int64
+		err := scan(&host, &seen)
+		if err == nil {
+			fn(host, fromMicros(seen))
+		}
+		return err
+	}
 }
 
 // DecodeService reads a service's document.
@@ -24,21 +56,22 @@ func DecodeService(id, text string) (nova.Service, error) {
 	return decode[nova.Service](text, "service", id)
 }
 
-// Newest is how many hypervisors there are, and the number of the newest.
-func (q Hypervisors) Newest() (count, num int64, err error) {
-	err = q.t.Row("SELECT COUNT(*), COALESCE(MAX(num), 0) FROM hypervisors", nil, &count, &num)
-	return count, num, err
-}
-
-// Documents calls fn with the documents of the hypervisors behind a number, without decoding
-// any.
-func (q Hypervisors) Documents(after int64, fn func(id, text string) error) error {
-	return q.t.Each("SELECT id, doc FROM hypervisors WHERE num>?", []any{after}, func(scan func(...any) error) error {
-		var id, text string
-		if err := scan(&id, &text); err != nil {
+// Documents calls fn with the documents of the hypervisors of hosts, without decoding any; nil
+// hosts are all.
+func (q Hypervisors) Documents(hosts []string, fn func(id, host, text string) error) error {
+	each := func(scan func(...any) error) error {
+		var id, host, text string
+		if err := scan(&id, &host, &text); err != nil {
 			return err
 		}
-		return fn(id, text)
+		return fn(id, host, text)
+	}
+	const all = "SELECT id, host, doc FROM hypervisors"
+	if hosts == nil {
+		return q.t.Each(all, nil, each)
+	}
+	return inLists(hosts, func(marks string, args []any) error {
+		return q.t.Each(all+" WHERE host IN ("+marks+")", args, each)
 	})
 }
 

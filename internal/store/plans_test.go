@@ -60,8 +60,10 @@ var whole = map[string]string{
 	"FROM server_groups ORDER BY num LIMIT":   "a page of all groups, in the order of its index",
 	"FROM services ORDER BY host":             "read once a refresh for all servers",
 	"FROM hypervisors ORDER BY num":           "read once a refresh for all servers",
-	"FROM services WHERE binary_name=?":       "read once a refresh for all servers",
-	"COALESCE(MAX(num), 0) FROM hypervisors":  "read once a refresh for all servers",
+	"doc, seen_at FROM services WHERE":        "all are read once, before changes are followed, and every ten minutes",
+	"SELECT id, host, doc FROM hypervisors":   "all are read once, before changes are followed, and every ten minutes",
+	"FROM services WHERE binary_name=? AND s": "asked for the late ones when many may be; an index would make every sign of life dearer",
+	"SELECT shard, seq FROM host_shards":      "64 rows, all of them needed",
 	"FROM build_failures GROUP BY host":       "read once a refresh for all servers; seldom any",
 	"FROM inventories":                        "read once a refresh for all servers",
 	"FROM providers p":                        "read once, before changes are followed",
@@ -350,10 +352,15 @@ func readEverything(t *testing.T, s *store.Store, server *nova.Server, now time.
 		_, _, err = t.Servers().UnderWay(func(string, int64) bool { return false })
 		must(err)
 		must(lost(t.Servers().Changed(now, func(string, int64) bool { return false })))
-		must(t.Services().Beats("nova-compute", func(string, string, string, time.Time) error { return nil }))
-		_, _, err = t.Hypervisors().Newest()
+		for _, hosts := range [][]string{nil, {"h"}} {
+			must(t.Services().Documents("nova-compute", hosts, func(string, string, string, time.Time) error { return nil }))
+			must(t.Hypervisors().Documents(hosts, func(string, string, string) error { return nil }))
+		}
+		must(t.Services().Late("nova-compute", now, func(string, time.Time) {}))
+		must(t.Services().Beats("nova-compute", []string{"h"}, func(string, time.Time) {}))
+		_, _, err = t.Hosts().Changed([store.Shards]int64{1})
 		must(err)
-		must(t.Hypervisors().Documents(0, func(string, string) error { return nil }))
+		must(lost(t.Aggregates().Revision()))
 		must(lost(t.ServerGroups().Has("g")))
 		must(lost(t.ServerGroups().Count("p")))
 		must(lost(t.ServerGroups().CountOf("g", "u")))

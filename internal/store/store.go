@@ -75,6 +75,9 @@ type Tx struct {
 	// writes says that the transaction may see what is not committed yet, its own or that of
 	// a caller in the same group: what it reads is kept out of the cache.
 	writes bool
+	// hosts and grouped are the hosts that were changed so far, and whether aggregates were.
+	hosts   map[string]bool
+	grouped bool
 }
 
 // View runs reads.
@@ -94,7 +97,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	for try := range staleTries {
 		err = s.db.Update(ctx, func(t *sqldb.Tx) error {
 			tx = &Tx{t: t, s: s, fresh: try > 0, writes: true}
-			return fn(tx)
+			if err := fn(tx); err != nil {
+				return err
+			}
+			return tx.publish()
 		})
 		if !errors.Is(err, ErrStale) {
 			break

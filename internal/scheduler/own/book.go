@@ -54,24 +54,17 @@ func (b *Book) Put(root string, top *nova.Topology, devices []nova.PCIDevice) {
 	b.settle(root, p)
 }
 
-// Keep forgets the hosts that are not there any more.
-func (b *Book) Keep(there func(root string) bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	maps.DeleteFunc(b.hosts, func(root string, _ *page) bool { return !there(root) })
-}
-
-// Sync reads what was given out and freed by others. Without hosts that have anything there
-// is nothing to read.
-func (b *Book) Sync(t *store.Tx) error {
+// Sync reads what was given out and freed by others, and answers the hosts of which something
+// was. Without hosts that have anything there is nothing to read.
+func (b *Book) Sync(t *store.Tx) (roots []string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.hosts) == 0 {
-		return nil
+		return nil, nil
 	}
 	names, err := t.Assignments().Names()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	changed := map[string]bool{}
 	for root, was := range b.given {
@@ -88,11 +81,12 @@ func (b *Book) Sync(t *store.Tx) error {
 		}
 		list, err := t.Assignments().On(root)
 		if err != nil {
-			return err
+			return roots, err
 		}
 		b.write(root, list)
+		roots = append(roots, root)
 	}
-	return nil
+	return roots, nil
 }
 
 // write takes down all that is given out of a host.

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kilonova/kilonova/internal/nova"
@@ -30,25 +32,28 @@ func hostLoad(e *exam) {
 		return q.Clear("h2")
 	})
 	e.view(func(t *store.Tx) error {
-		count, num, err := t.Hypervisors().Newest()
-		want(e, "hypervisors", count, 3)
-		want(e, "the newest", num, 3)
-		e.must(err)
-		var docs []string
-		e.must(t.Hypervisors().Documents(1, func(id, text string) error {
-			h, err := store.DecodeHypervisor(id, text)
-			docs = append(docs, h.Host)
-			return err
-		}))
-		want(e, "those behind the first", len(docs), 2)
-		beats := 0
-		e.must(t.Services().Beats("nova-compute", func(id, host, text string, _ time.Time) error {
-			s, err := store.DecodeService(id, text)
-			want(e, "the service's host", s.Host, host)
-			beats++
-			return err
-		}))
-		want(e, "signs of life", beats, 3)
+		for _, x := range []struct {
+			hosts []string
+			want  string
+		}{{nil, "h0 h1 h2"}, {[]string{"h1", "h2", "h9"}, "h1 h2"}, {[]string{}, ""}} {
+			var nodes, services []string
+			e.must(t.Hypervisors().Documents(x.hosts, func(id, host, text string) error {
+				h, err := store.DecodeHypervisor(id, text)
+				want(e, "the hypervisor's host", h.Host, host)
+				nodes = append(nodes, host)
+				return err
+			}))
+			e.must(t.Services().Documents("nova-compute", x.hosts, func(id, host, text string, _ time.Time) error {
+				s, err := store.DecodeService(id, text)
+				want(e, "the service's host", s.Host, host)
+				services = append(services, host)
+				return err
+			}))
+			slices.Sort(nodes)
+			slices.Sort(services)
+			want(e, "hypervisors", strings.Join(nodes, " "), x.want)
+			want(e, "services", strings.Join(services, " "), x.want)
+		}
 		hosts, err := t.Servers().HostsOf([]string{id(20), id(21), id(99)})
 		want(e, "hosts of servers", fmt.Sprint(hosts), fmt.Sprint(map[string]string{id(20): "h1"}))
 		e.must(err)

@@ -22,9 +22,9 @@ import (
 // tables list what a test may have written to, in each dialect's words. The counters and
 // shards stay: the schema itself puts rows there.
 var tables = map[sqldb.Dialect]string{
-	sqldb.SQLite:   "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite%' AND name NOT IN ('kilonova_version', 'counters', 'placement_shards')",
-	sqldb.Postgres: "SELECT table_name FROM information_schema.tables WHERE table_schema=current_schema() AND table_name NOT IN ('kilonova_version', 'counters', 'placement_shards')",
-	sqldb.MySQL:    "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name NOT IN ('kilonova_version', 'counters', 'placement_shards')",
+	sqldb.SQLite:   "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite%' AND name NOT IN ('kilonova_version', 'counters', 'placement_shards', 'host_shards')",
+	sqldb.Postgres: "SELECT table_name FROM information_schema.tables WHERE table_schema=current_schema() AND table_name NOT IN ('kilonova_version', 'counters', 'placement_shards', 'host_shards')",
+	sqldb.MySQL:    "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name NOT IN ('kilonova_version', 'counters', 'placement_shards', 'host_shards')",
 }
 
 // empty takes every row away.
@@ -82,6 +82,10 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		{"a walk meets every server once, either way", serverWalk},
 		{"groups of servers keep their members and places", serverGroups},
 		{"what the scheduler follows of hosts and servers", hostLoad},
+		{"signs of life are read where they matter", beats},
+		{"a change of a host is told, a sign of life is not", hostChanges},
+		{"a number of hosts is seen when all before it are", hostChangesInOrder},
+		{"a reader of hosts misses no change", hostChangesFollowed},
 		{"a purge takes old rows and their history", serverPurge},
 		{"numbers are never given twice", numbers},
 		{"what a host gives to one alone is given once", assignments},
