@@ -1,7 +1,7 @@
 // Command placing measures Placement and the scheduler in process, and prints each figure
 // against its goal and, where there is one, a limit measured in the same run.
 //
-//	placing -what decisions,durable,packing,explain,candidates,memory,whatif
+//	placing -what decisions,durable,packing,explain,candidates,memory,whatif,refresh
 //
 // Hosts are simulated; the scheduler, the index and, where a figure says durable, the
 // database are the real ones.
@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	what   = flag.String("what", "decisions,durable,packing,explain,candidates,memory,whatif", "measurements to make")
+	what   = flag.String("what", "decisions,durable,packing,explain,candidates,memory,whatif,refresh", "measurements to make")
 	length = flag.Duration("length", 3*time.Second, "of each probe")
 	hosts  = flag.Int("hosts", 100_000, "how many hosts the largest measurements have")
 	trace  = flag.String("profile", "", "file to write a profile of the processor to")
@@ -34,6 +34,7 @@ var (
 var measurements = map[string]func(ctx context.Context, dir string) error{
 	"decisions": decisions, "durable": durable, "packing": packing, "explain": explained,
 	"candidates": candidates, "memory": memory, "whatif": whatIf,
+	"refresh": refresh,
 }
 
 func main() {

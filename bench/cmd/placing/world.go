@@ -94,14 +94,18 @@ func (w *world) differ(ctx context.Context) error {
 	})
 }
 
-// schedule makes the scheduler, which reads the hosts.
+// schedule makes the scheduler, which reads the hosts. Nobody beats for these.
 func (w *world) schedule(ctx context.Context) error {
+	return w.scheduleBy(ctx, clock.Real{}, time.Hour)
+}
+
+// scheduleBy makes the scheduler with a clock, for hosts that are down after some silence.
+func (w *world) scheduleBy(ctx context.Context, c clock.Clock, downAfter time.Duration) error {
 	cfg, err := w.settings.Schedule.Config("nova")
 	if err != nil {
 		return err
 	}
-	cfg.Store, cfg.Placement, cfg.Clock = w.store, w.placement, clock.Real{}
-	cfg.DownAfter = time.Hour // nobody beats for these hosts
+	cfg.Store, cfg.Placement, cfg.Clock, cfg.DownAfter = w.store, w.placement, c, downAfter
 	w.scheduler = scheduler.New(cfg)
 	return w.scheduler.Refresh(ctx)
 }

@@ -158,6 +158,15 @@ func hostChangesInOrder(e *exam) {
 		return // it has one writer
 	}
 	same, other := hostsOf(2)
+	e.update(func(t *store.Tx) error {
+		return errors.Join(host(t, 1, same[0]), host(t, 2, same[1]), host(t, 3, other))
+	})
+	disable := func(n int) func(t *store.Tx) error {
+		return func(t *store.Tx) error {
+			_, err := t.Services().Change(id(n), func(s *nova.Service) error { s.Disabled = true; return nil })
+			return err
+		}
+	}
 	start, _ := e.hostsChanged([store.Shards]int64{})
 	taken, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -165,7 +174,7 @@ func hostChangesInOrder(e *exam) {
 	var held error
 	wg.Go(func() {
 		held = e.Update(e.Context(), func(t *store.Tx) error {
-			err := host(t, 1, same[0])
+			err := disable(1)(t)
 			once.Do(func() { close(taken) })
 			<-release
 			return err
@@ -173,8 +182,8 @@ func hostChangesInOrder(e *exam) {
 	})
 	<-taken
 	// It has no number yet: those that end before it take theirs first.
-	e.update(func(t *store.Tx) error { return host(t, 2, same[1]) })
-	e.update(func(t *store.Tx) error { return host(t, 3, other) })
+	e.update(disable(2))
+	e.update(disable(3))
 	now, hosts := e.hostsChanged(start)
 	slices.Sort(hosts)
 	both := []string{same[1], other}
