@@ -1,6 +1,7 @@
-// Package httpd is what every HTTP server of ours shares: a life cycle, request ids,
-// limits on size, depth and slowness of bodies, and a last line of defence against panics. It
-// knows no API: each service renders its errors in its own format.
+// Package httpd is what every HTTP server of ours shares: a life cycle, request ids, a
+// router, limits on size, depth and slowness of bodies, the status of an error and where it
+// is logged, and a last line of defence against panics. It knows no API: each service renders
+// its errors in its own format.
 //
 // Layer 1: mechanism; knows no room.
 package httpd

@@ -129,17 +129,7 @@ func (q *Request) host() string {
 	if p := q.API.cfg.Settings.LinkPrefix; p != "" {
 		return p
 	}
-	return schemeOf(q.R) + "://" + q.R.Host
-}
-
-func schemeOf(r *http.Request) string {
-	if p := r.Header.Get("X-Forwarded-Proto"); p == "https" || p == "http" {
-		return p
-	}
-	if r.TLS != nil {
-		return "https"
-	}
-	return "http"
+	return httpd.Origin(q.R)
 }
 
 // Link is one entry of a resource's links.

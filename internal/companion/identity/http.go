@@ -46,11 +46,7 @@ func (q *request) base() string {
 	if q.s.public != "" {
 		return q.s.public
 	}
-	scheme := "http"
-	if q.TLS != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + q.Host
+	return httpd.Origin(q.Request)
 }
 
 func (q *request) link(parts ...string) string {

@@ -39,7 +39,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, v viewer) error 
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", origin(r)+"/v2/images/"+m.ID)
+	w.Header().Set("Location", httpd.Origin(r)+"/v2/images/"+m.ID)
 	w.Header().Set("OpenStack-image-import-methods", importMethod)
 	return httpd.WriteJSON(w, http.StatusCreated, m.view())
 }
@@ -81,13 +81,4 @@ func readObject(r *http.Request, v any) error {
 		return faultf(http.StatusBadRequest, "The request body is not the JSON object that is expected.")
 	}
 	return nil
-}
-
-// origin is the scheme and host by which the client reached us.
-func origin(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
 }

@@ -19,7 +19,7 @@ func (*Server) versions(w http.ResponseWriter, r *http.Request, _ viewer) error 
 			status = "CURRENT"
 		}
 		list[i] = map[string]any{"id": m, "status": status,
-			"links": []map[string]string{{"rel": "self", "href": origin(r) + "/v2/"}}}
+			"links": []map[string]string{{"rel": "self", "href": httpd.Origin(r) + "/v2/"}}}
 	}
 	code := http.StatusMultipleChoices
 	if r.URL.Path != "/" {

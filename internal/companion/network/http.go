@@ -326,7 +326,7 @@ func (s *Service) worded(err error) error {
 func versions(w http.ResponseWriter, r *http.Request) error {
 	return httpd.WriteJSON(w, http.StatusOK, map[string]any{"versions": []any{map[string]any{
 		"id": "v2.0", "status": "CURRENT",
-		"links": []any{map[string]any{"rel": "self", "href": baseURL(r) + "/v2.0/"}},
+		"links": []any{map[string]any{"rel": "self", "href": httpd.Origin(r) + "/v2.0/"}},
 	}}})
 }
 
@@ -335,20 +335,12 @@ func resources(w http.ResponseWriter, r *http.Request) error {
 	out := []any{}
 	for _, k := range kinds {
 		out = append(out, map[string]any{"name": k.name, "collection": k.plural,
-			"links": []any{map[string]any{"rel": "self", "href": baseURL(r) + "/v2.0/" + k.path}}})
+			"links": []any{map[string]any{"rel": "self", "href": httpd.Origin(r) + "/v2.0/" + k.path}}})
 	}
 	slices.SortFunc(out, func(a, b any) int {
 		return strings.Compare(a.(map[string]any)["name"].(string), b.(map[string]any)["name"].(string))
 	})
 	return httpd.WriteJSON(w, http.StatusOK, map[string]any{"resources": out})
-}
-
-func baseURL(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
 }
 
 // views renders objects that were just written.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kilonova/kilonova/internal/httpd"
 	"github.com/kilonova/kilonova/internal/sqldb"
 )
 
@@ -377,7 +378,7 @@ func (q *request) pageLinks(page []view, p paging, more bool) []any {
 		if reverse {
 			query.Set("page_reverse", "True")
 		}
-		out = append(out, map[string]any{"rel": rel, "href": baseURL(q.Request) + q.URL.Path + "?" + query.Encode()})
+		out = append(out, map[string]any{"rel": rel, "href": httpd.Origin(q.Request) + q.URL.Path + "?" + query.Encode()})
 	}
 	if more && !p.reverse || p.reverse && p.marker != "" {
 		link("next", page[len(page)-1].str("id"), false)
