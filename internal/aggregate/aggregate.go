@@ -117,7 +117,7 @@ func (r *Room) change(ctx context.Context, num int64, fn func(t *store.Tx, a *no
 		if err := r.settle(t, hosts, all); err != nil {
 			return err
 		}
-		_, err = mirror(t, hosts, all)
+		_, err = t.Placement().RelabelHosts(hosts, mirror(all))
 		return err
 	})
 	return out, err

@@ -79,7 +79,7 @@ func change(t *store.Tx, id string, p Patch) (nova.Service, error) {
 		return nil
 	})
 	if err == nil && p.Disabled != nil {
-		_, err = status(t, &s)
+		_, err = t.Placement().RelabelHosts([]string{s.Host}, mark(map[string]nova.Service{s.Host: s}))
 	}
 	return s, err
 }

@@ -13,67 +13,40 @@ import (
 // SyncStatus repairs what others have changed since.
 const disabledTrait = "COMPUTE_STATUS_DISABLED"
 
-func mark(l *store.Labels, disabled bool) {
-	l.Traits = slices.DeleteFunc(l.Traits, func(t string) bool { return t == disabledTrait })
-	if disabled {
-		l.Traits = append(l.Traits, disabledTrait)
+// mark makes the labels of a host's provider tell whether its service is disabled. A host
+// without a service stays as it is.
+func mark(services map[string]nova.Service) func(host string, l *store.Labels) {
+	return func(host string, l *store.Labels) {
+		s, found := services[host]
+		if !found {
+			return
+		}
+		l.Traits = slices.DeleteFunc(l.Traits, func(t string) bool { return t == disabledTrait })
+		if s.Disabled {
+			l.Traits = append(l.Traits, disabledTrait)
+		}
 	}
-}
-
-// status writes to the providers of a service's host whether it is disabled, and answers
-// how many were wrong.
-func status(t *store.Tx, s *nova.Service) (changed int, err error) {
-	nodes, err := t.Hypervisors().NodesOf(s.Host)
-	if err != nil {
-		return 0, err
-	}
-	return t.Placement().Relabel(nodes[s.Host], func(l *store.Labels) { mark(l, s.Disabled) })
 }
 
 // SyncStatus makes the providers of all hosts tell whether their service is disabled.
 func (r *Room) SyncStatus(ctx context.Context) (seen, changed int, err error) {
-	var wrong []string
-	err = r.store.View(ctx, func(t *store.Tx) error {
-		wrong = wrong[:0]
-		services, err := t.Services().All()
-		if err != nil {
-			return err
-		}
-		nodes, err := t.Hypervisors().NodesOf()
-		if err != nil {
-			return err
-		}
-		labels, err := t.Placement().Labels()
-		if err != nil {
-			return err
-		}
-		seen = len(nodes)
-		for i := range services {
-			s := &services[i]
-			if s.Binary == Compute && slices.ContainsFunc(nodes[s.Host], func(id string) bool {
-				return labels[id] != nil && slices.Contains(labels[id].Traits, disabledTrait) != s.Disabled
-			}) {
-				wrong = append(wrong, s.ID)
-			}
-		}
-		return nil
+	return r.store.Mirror(ctx, func(t *store.Tx, hosts ...string) (func(string, *store.Labels), error) {
+		services, err := computeServices(t, hosts)
+		return mark(services), err
 	})
-	for _, id := range wrong {
-		if err != nil {
-			return seen, changed, err
-		}
-		n := 0
-		err = r.store.Update(ctx, func(t *store.Tx) error {
-			s, err := t.Services().Get(id)
-			if err == nil {
-				n, err = status(t, &s)
-			}
-			if nova.IsNotFound(err) {
-				err = nil // deleted meanwhile, and its providers with it
-			}
-			return err
-		})
-		changed += n
+}
+
+// computeServices reads those of hosts, of all when none is named.
+func computeServices(t *store.Tx, hosts []string) (map[string]nova.Service, error) {
+	if len(hosts) > 0 {
+		return t.Services().OnHosts(Compute, hosts)
 	}
-	return seen, changed, err
+	all, err := t.Services().All()
+	out := make(map[string]nova.Service, len(all))
+	for _, s := range all {
+		if s.Binary == Compute {
+			out[s.Host] = s
+		}
+	}
+	return out, err
 }

@@ -46,35 +46,42 @@ func (q Placement) Relabel(ids []string, fn func(l *Labels)) (changed int, err e
 	if err != nil {
 		return 0, err
 	}
-	touched := map[string]int64{}
-	for _, id := range sortedKeys(all) {
-		l := all[id]
-		was := *l
-		l.Traits, l.Aggregates = slices.Clone(l.Traits), slices.Clone(l.Aggregates)
-		fn(l)
-		l.Traits, l.Aggregates = unique(l.Traits), unique(l.Aggregates)
-		if slices.Equal(was.Traits, l.Traits) && slices.Equal(was.Aggregates, l.Aggregates) {
-			delete(all, id)
-			continue
+	return q.relabel(all, fn)
+}
+
+// relabel is Relabel for labels that have been read.
+func (q Placement) relabel(all map[string]*Labels, fn func(l *Labels)) (changed int, err error) {
+	touched, now := map[string]int64{}, map[string]*Labels{}
+	for id, l := range all {
+		if to, differs := l.with(fn); differs {
+			touched[id], now[id] = l.Generation, to
 		}
-		touched[id] = was.Generation
 	}
 	if len(touched) == 0 {
 		return 0, nil
 	}
+	ids := sortedKeys(now)
 	if err := q.Touch(touched); err != nil {
 		if errors.Is(err, ErrGeneration) {
-			err = stale("provider", strings.Join(sortedKeys(touched), " "))
+			err = stale("provider", strings.Join(ids, " "))
 		}
 		return 0, err
 	}
-	for id, l := range all {
-		if _, err := q.t.Exec("UPDATE providers SET traits=?, aggregates=? WHERE id=?", strings.Join(l.Traits, " "),
-			strings.Join(l.Aggregates, " "), id); err != nil {
+	for _, id := range ids {
+		if _, err := q.t.Exec("UPDATE providers SET traits=?, aggregates=? WHERE id=?", strings.Join(now[id].Traits, " "),
+			strings.Join(now[id].Aggregates, " "), id); err != nil {
 			return 0, err
 		}
 	}
 	return len(touched), nil
+}
+
+// with is what fn makes of labels, and whether that differs.
+func (l *Labels) with(fn func(l *Labels)) (now *Labels, differs bool) {
+	now = &Labels{ID: l.ID, Generation: l.Generation, Traits: slices.Clone(l.Traits), Aggregates: slices.Clone(l.Aggregates)}
+	fn(now)
+	now.Traits, now.Aggregates = unique(now.Traits), unique(now.Aggregates)
+	return now, !slices.Equal(l.Traits, now.Traits) || !slices.Equal(l.Aggregates, now.Aggregates)
 }
 
 func unique(names []string) []string {
@@ -104,22 +111,4 @@ func (q Placement) Announce(id string, fn func(had *Provider) Provider) error {
 		return stale("provider", id)
 	}
 	return nil
-}
-
-// NodesOf are the ids of the hypervisors of hosts, which are their providers' too; of all
-// hosts when none is named.
-func (q Hypervisors) NodesOf(hosts ...string) (map[string][]string, error) {
-	out := make(map[string][]string, len(hosts))
-	read := func(where string, args []any) error {
-		return q.t.Each("SELECT id, host FROM hypervisors"+where, args, func(scan func(...any) error) error {
-			var id, host string
-			err := scan(&id, &host)
-			out[host] = append(out[host], id)
-			return err
-		})
-	}
-	if len(hosts) == 0 {
-		return out, read("", nil)
-	}
-	return out, inLists(hosts, func(marks string, args []any) error { return read(" WHERE host IN ("+marks+")", args) })
 }

@@ -124,6 +124,7 @@ func Exercise(t *testing.T, db *sqldb.DB) {
 		{"trees that change at once stay trees", placementTreeRaces},
 		{"custom traits and classes are named once", placementNames},
 		{"a trait in use is not deleted, even at that moment", placementNameRaces},
+		{"labels say what is said of hosts, though that changes meanwhile", labelsFollow},
 		{"the facts agree", facts},
 		{"text that cannot be kept is the asker's fault", unfit},
 	} {
