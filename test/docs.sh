@@ -1,7 +1,7 @@
 #!/bin/bash
 # The shell blocks of the pages, run as typed, in order: docs.sh [PAGE...]
 # A block is what is indented by four spaces. All are run, but for those after a comment
-# "<!-- shown: WHY -->". What a page leaves to its reader is filled in here, and
+# "<!-- shown: WHY -->"; after "<!-- prints: TEXT -->" one must print the text. What a page leaves to its reader is filled in here, and
 # `kilonova up` runs in the background with simulated hosts on ports of its own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -59,7 +59,10 @@ blocks() {
 	rm -f "$dir"/blocks/*
 	awk -v to="$dir/blocks/" '
 		/^<!-- shown: / { skip = 1; next }
+		/^<!-- prints: / { want = $0; gsub(/^<!-- prints: | -->$/, "", want); next }
 		/^    / { if (!name) name = sprintf("%s%05d", to, NR)
+		          if (want) print want > (name ".prints")
+		          want = ""
 		          if (!skip) print substr($0, 5) > name
 		          next }
 		name { name = ""; skip = 0 }' "$1"
@@ -77,10 +80,15 @@ count=0
 for page in "$@"; do
 	blocks "$page"
 	: >"$dir/script"
-	for block in "$dir"/blocks/*; do
+	for block in "$dir"/blocks/?????; do
 		[ -f "$block" ] || continue
 		printf 'echo "-- %s:%s"\n' "$page" "$((10#$(basename "$block")))" >>"$dir/script"
-		filled "$block" >>"$dir/script"
+		if [ -f "$block.prints" ]; then
+			printf '{\n%s\n} >"$DOCS_DIR/said"\ncat "$DOCS_DIR/said"\n' "$(filled "$block")"
+			printf 'grep -qF -- %q "$DOCS_DIR/said"\n' "$(<"$block.prints")"
+		else
+			filled "$block"
+		fi >>"$dir/script"
 		count=$((count + 1))
 	done
 	bash -euo pipefail "$dir/script" || { echo "docs.sh: $page: the block named last failed" >&2; cat "$dir/log" >&2 2>/dev/null; exit 1; }
