@@ -210,7 +210,7 @@ func (q Placement) Allocations(consumer string) (map[string]map[string]int64, er
 
 // Consumers lists every consumer's id.
 func (q Placement) Consumers() ([]string, error) {
-	return Servers{q.Tx}.ids("SELECT id FROM consumers")
+	return q.ids("SELECT id FROM consumers")
 }
 
 // ProjectUsage sums what a project's consumers hold, by class, and counts them.

@@ -113,7 +113,7 @@ func (q Placement) TraitsInUse() (map[string]bool, error) {
 
 // HoldersOf lists the providers that have an inventory of a class.
 func (q Placement) HoldersOf(class string) ([]string, error) {
-	return Servers{q.Tx}.ids("SELECT provider_id FROM inventories WHERE class=? ORDER BY provider_id", class)
+	return q.ids("SELECT provider_id FROM inventories WHERE class=? ORDER BY provider_id", class)
 }
 
 // RenameClass gives a custom class another name, wherever it stands.

@@ -4,13 +4,13 @@ package store
 // on which no operation is under way or stuck. What other services and operators hold is
 // none of ours.
 func (q Placement) Orphans(limit int) ([]string, error) {
-	return Servers{q.Tx}.ids(orphans+" LIMIT ?", limit)
+	return q.ids(orphans+" LIMIT ?", limit)
 }
 
 // FreeOrphan frees a consumer if it is an orphan still, and answers what it held; nil: it is
 // none.
 func (q Placement) FreeOrphan(id string) (Resources, error) {
-	still, err := Servers{q.Tx}.ids(orphans+" AND c.id=?", id)
+	still, err := q.ids(orphans+" AND c.id=?", id)
 	if err != nil || len(still) == 0 {
 		return nil, err
 	}

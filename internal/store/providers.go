@@ -131,7 +131,7 @@ func (q Placement) InsertProvider(p Provider) error {
 
 // ChildrenOf lists the providers right below one.
 func (q Placement) ChildrenOf(id string) ([]string, error) {
-	return Servers{q.Tx}.ids("SELECT id FROM providers WHERE parent_id=?", id)
+	return q.ids("SELECT id FROM providers WHERE parent_id=?", id)
 }
 
 // DeleteProvider removes a provider that nothing is allocated from, and that is no parent;

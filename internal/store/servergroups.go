@@ -149,6 +149,6 @@ func (q ServerGroups) Put(serverID, host string) error {
 // Hosts counts the members on each host, without the one that is left out.
 func (q ServerGroups) Hosts(id, without string) (map[string]int64, error) {
 	out := map[string]int64{}
-	return out, Servers{q.Tx}.counts(out, `SELECT host, COUNT(*) FROM server_group_members
+	return out, q.counts(out, `SELECT host, COUNT(*) FROM server_group_members
 		WHERE group_id=? AND host<>'' AND server_id<>? GROUP BY host`, []any{id, without})
 }

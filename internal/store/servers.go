@@ -77,16 +77,6 @@ func (q Servers) CountByHost(hosts []string) (all, busy map[string]int64, err er
 	return all, busy, err
 }
 
-func (q Servers) counts(into map[string]int64, text string, args []any) error {
-	return q.t.Each(text, args, func(scan func(...any) error) error {
-		var host string
-		var n int64
-		err := scan(&host, &n)
-		into[host] = n
-		return err
-	})
-}
-
 // insertOnce adds a row unless its key is there, in each dialect's words.
 var insertOnce = map[sqldb.Dialect]string{
 	sqldb.SQLite:   "INSERT INTO usages(project_id, servers, vcpus, memory_mib) VALUES(?,0,0,0) ON CONFLICT DO NOTHING",
@@ -265,17 +255,6 @@ func (q Servers) Purge(before time.Time, limit int) (int, error) {
 	})
 }
 
-func (q Servers) ids(text string, args ...any) ([]string, error) {
-	var ids []string
-	err := q.t.Each(text, args, func(scan func(...any) error) error {
-		var id string
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
-	})
-	return ids, err
-}
-
 // Scope cuts a walk down to what an index can find.
 type Scope struct {
 	ProjectID string // empty: all
@@ -382,9 +361,6 @@ func (q Servers) read(text string, args []any) ([]*nova.Server, error) {
 	return kept, nil
 }
 
-// inSizes are the lengths of IN lists, so that few statements are prepared.
-var inSizes = []int{1, 8, 64, 512}
-
 // fill reads documents by id, in few statements.
 func (q Servers) fill(ids []string, got func(*nova.Server)) error {
 	return inLists(ids, func(marks string, args []any) error {
@@ -402,29 +378,6 @@ func (q Servers) fill(ids []string, got func(*nova.Server)) error {
 				return err
 			})
 	})
-}
-
-// inLists cuts ids into lists of a few fixed lengths, the last filled up with its own
-// last id.
-func inLists(ids []string, fn func(marks string, args []any) error) error {
-	for len(ids) > 0 {
-		size := inSizes[len(inSizes)-1]
-		for _, n := range inSizes {
-			if len(ids) <= n {
-				size = n
-				break
-			}
-		}
-		args := make([]any, size)
-		for i := range args {
-			args[i] = ids[min(i, len(ids)-1)]
-		}
-		if err := fn(sqldb.Marks(size), args); err != nil {
-			return err
-		}
-		ids = ids[min(size, len(ids)):]
-	}
-	return nil
 }
 
 // GetMany reads the servers with these ids; those that do not exist are left out.

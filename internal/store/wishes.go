@@ -216,5 +216,5 @@ func (q Wishes) Drop(serverID, host string) error {
 
 // HostsOf lists the hosts that have a wish for the server.
 func (q Wishes) HostsOf(serverID string) ([]string, error) {
-	return Servers{q.Tx}.ids("SELECT host FROM wishes WHERE server_id=?", serverID)
+	return q.ids("SELECT host FROM wishes WHERE server_id=?", serverID)
 }

@@ -42,7 +42,13 @@ var Names = []string{"sqlite", "postgres", "mysql"}
 // Each runs the test as a subtest on a fresh database of every kind.
 func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
 	t.Helper()
-	for _, name := range Names {
+	EachOf(t, Names, test)
+}
+
+// EachOf is Each for some of the kinds.
+func EachOf(t *testing.T, names []string, test func(t *testing.T, db *sqldb.DB)) {
+	t.Helper()
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) { test(t, Open(t, URL(t, name))) })
 	}
 }
