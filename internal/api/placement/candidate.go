@@ -23,6 +23,19 @@ func (a *API) listCandidates(q *Request) error {
 		return err
 	}
 	q.Fresh(time.Time{})
-	httpd.WriteBytes(q.W, http.StatusOK, encodeAnswer(q.V, ask, answer))
+	begun := false
+	writeAnswer(q.V, ask, answer, func(b []byte, last bool) bool {
+		if last && !begun {
+			httpd.WriteBytes(q.W, http.StatusOK, b)
+			return true
+		}
+		if !begun {
+			q.W.Header().Set("Content-Type", jsonType)
+			q.W.WriteHeader(http.StatusOK)
+			begun = true
+		}
+		_, err := q.W.Write(b)
+		return err == nil
+	})
 	return nil
 }

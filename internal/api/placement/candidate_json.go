@@ -30,25 +30,42 @@ type nodeJSON struct {
 	tail   []byte
 }
 
-func encodeAnswer(v V, ask *placement.Ask, a *placement.Answer) []byte {
+// piece is how long an answer may be that is sent at once. A longer one goes out in pieces of
+// about this size while it is made, so that it takes no more memory than its candidates do.
+const piece = 128 << 10
+
+// writeAnswer hands an answer out in pieces; send says whether there is still who takes them.
+func writeAnswer(v V, ask *placement.Ask, a *placement.Answer, send func(b []byte, last bool) bool) {
 	e := &answerJSON{v: v, ask: ask, asked: map[string]bool{}, known: map[*placement.Shape][]nodeJSON{}, names: map[string][]byte{}}
 	for i := range ask.Groups {
 		for class := range ask.Groups[i].Resources {
 			e.asked[class] = true
 		}
 	}
-	b := make([]byte, 0, 64+len(a.Candidates)*(160+60*len(ask.Groups))+len(a.Trees)*512)
+	b := make([]byte, 0, min(64+len(a.Candidates)*(160+60*len(ask.Groups))+len(a.Trees)*512, piece+piece/4))
 	b = append(b, `{"allocation_requests":[`...)
 	for i := range a.Candidates {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = e.request(b, &a.Candidates[i])
+		if len(b) >= piece {
+			if !send(b, false) {
+				return
+			}
+			b = b[:0]
+		}
 	}
 	b = append(b, `],"provider_summaries":{`...)
 	first := true
 	for i := range a.Trees {
 		t := &a.Trees[i]
+		if len(b) >= piece {
+			if !send(b, false) {
+				return
+			}
+			b = b[:0]
+		}
 		for node := range t.Providers {
 			if t.Only == nil {
 				b, first = e.summary(b, t, node, first), false
@@ -58,7 +75,7 @@ func encodeAnswer(v V, ask *placement.Ask, a *placement.Answer) []byte {
 			b, first = e.summary(b, t, node, first), false
 		}
 	}
-	return append(b, `}}`...)
+	send(append(b, `}}`...), true)
 }
 
 // quote appends a string. Ids, classes and traits need no escaping, in what our API takes.

@@ -204,6 +204,38 @@ func FuzzCandidateQuery(f *testing.F) {
 	})
 }
 
+// encodeAnswer is the whole of an answer.
+func encodeAnswer(v V, ask *placement.Ask, a *placement.Answer) (out []byte) {
+	writeAnswer(v, ask, a, func(b []byte, _ bool) bool {
+		out = append(out, b...)
+		return true
+	})
+	return out
+}
+
+func TestALongAnswerIsHandedOutInPieces(t *testing.T) {
+	ask, a := manyCandidates()
+	whole, pieces, ends := 0, 0, 0
+	writeAnswer(39, ask, a, func(b []byte, last bool) bool {
+		if pieces++; len(b) > 2*piece {
+			t.Errorf("a piece of %d bytes", len(b))
+		}
+		if last {
+			ends++
+		}
+		whole += len(b)
+		return true
+	})
+	if whole != len(encodeAnswer(39, ask, a)) || pieces < whole/piece || ends != 1 {
+		t.Errorf("%d bytes in %d pieces, %d of them the last", whole, pieces, ends)
+	}
+	pieces = 0
+	writeAnswer(39, ask, a, func([]byte, bool) bool { pieces++; return false })
+	if pieces != 1 {
+		t.Errorf("%d pieces to a client that has gone", pieces)
+	}
+}
+
 // What is encoded in the benchmarks: every candidate of so many hosts.
 const manyHosts = 10_000
 
