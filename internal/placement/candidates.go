@@ -8,7 +8,7 @@ import (
 
 // Order is how candidates are brought forth.
 type Order struct {
-	// Max is how many are made at the most, before Ask.Limit; 0: no bound
+	// Max is how many are made at the most, before Ask.Limit; 0: as many as an answer may hold
 	// ([placement]max_allocation_candidates).
 	Max int
 	// BreadthFirst takes the first candidate of each tree, then the second of each, and so on;
@@ -159,7 +159,10 @@ func (ix *Index) Answer(ask *Ask, o Order) *Answer {
 	s := ix.prepare(ask)
 	m := &maker{seen: map[string]bool{}}
 	limit := ask.Limit
-	if o.Max > 0 && (limit == 0 || o.Max < limit) {
+	if most := ask.most(); o.Max == 0 || o.Max > most {
+		o.Max = most
+	}
+	if limit == 0 || o.Max < limit {
 		limit = o.Max
 	}
 	made := 0
@@ -178,9 +181,9 @@ func (ix *Index) Answer(ask *Ask, o Order) *Answer {
 			}
 		}
 		if o.Randomize {
-			return o.Max == 0 || made < o.Max
+			return made < o.Max
 		}
-		return limit == 0 || made < limit
+		return made < limit
 	}
 	if o.BreadthFirst {
 		s.breadth(take)
@@ -194,6 +197,20 @@ func (ix *Index) Answer(ask *Ask, o Order) *Answer {
 		})
 	}
 	return &Answer{Candidates: m.out, Trees: m.trees(ask.Flat)}
+}
+
+// mostParts is what an answer may hold at the most: about 200 MB of candidates. It is enough
+// for one of each of 170,000 hosts with five classes of resources; what exceeds it are ways
+// through trees, of which there may be more than any memory holds.
+const mostParts = 1 << 20
+
+// most is how many candidates an answer may hold.
+func (a *Ask) most() int {
+	parts := 1
+	for i := range a.Groups {
+		parts += max(len(a.Groups[i].Resources), 1)
+	}
+	return max(mostParts/parts, 1)
 }
 
 // anchors yields the trees that may have candidates, with the plan of each.

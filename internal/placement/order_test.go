@@ -57,6 +57,18 @@ func TestOfAMillionAnswersOnlyThoseAskedForAreMade(t *testing.T) {
 	}
 }
 
+func TestAnAnswerWithoutALimitFitsIntoMemory(t *testing.T) {
+	const most = 1 << 20 / 7 // parts by groups, and one
+	for _, o := range []placement.Order{{BreadthFirst: true}, {Max: 1 << 30}} {
+		if n := len(wide(2).Answer(sixCards(0), o).Candidates); n != most {
+			t.Errorf("%d candidates of half a million, by %+v", n, o)
+		}
+	}
+	if n := len(wide(1).Answer(sixCards(1<<30), placement.Order{Randomize: true}).Candidates); n != most {
+		t.Errorf("%d candidates, with a limit that is none", n)
+	}
+}
+
 func TestGroupsThatCannotAllBeServedAreFoundOutAtOnce(t *testing.T) {
 	ix := wide(1000)
 	for _, isolate := range []bool{true, false} {

@@ -23,7 +23,8 @@
 // Laws:
 //  1. The index may be behind, never ahead: it shows what is committed, and our own claims.
 //  2. An answer is exact: the candidates are those that the rules of the Placement API give,
-//     each once. A naive reference in the tests says so.
+//     each once, up to the bound that was asked for and that of memory. A naive reference in
+//     the tests says so.
 //  3. Nothing is made that is not asked for: ways are found one at a time, so a question with
 //     a million answers and a limit of ten costs ten.
 //  4. Readers share the lock; writers hold it for a few trees at a time.
