@@ -58,6 +58,12 @@ type Ports interface {
 	Describe(ctx context.Context, serverIDs []string) (map[string][]VIF, error)
 }
 
+// Aspects are what of a server's networks the choice of its host looks at.
+type Aspects struct {
+	Cards    bool // where they come to hosts: physical networks, and tunnels
+	Segments bool // those of routed networks
+}
+
 // Resolver turns what a user asked for into requests that can be ensured, with the
 // user's own rights (the token of identity.WithToken).
 type Resolver interface {
@@ -65,6 +71,9 @@ type Resolver interface {
 	// to or are shared with the project, are free. An empty list means "auto": the
 	// project's only network, or none at all.
 	Validate(ctx context.Context, projectID string, reqs []Request, count int) ([]Request, error)
+	// Locate adds to requests that Validate has answered the place of each network, as far as
+	// somebody looks at it.
+	Locate(ctx context.Context, reqs []Request, look Aspects) error
 	// SecurityGroups answers the ids of the named groups, in order; an unknown name is
 	// nova.Invalid.
 	SecurityGroups(ctx context.Context, projectID string, names []string) ([]string, error)

@@ -115,6 +115,19 @@ type NetworkRequest struct {
 	FixedIP   string    `json:"fixed_ip,omitempty"`
 	Tag       string    `json:"tag,omitempty"`
 	Wish      *PortWish `json:"wish,omitempty"` // of the user's own port; nil: none
+	// Place is where the network comes to hosts; nil: the choice of a host does not depend on
+	// it.
+	Place *NetworkPlace `json:"place,omitempty"`
+}
+
+// NetworkPlace is where a network comes to hosts, as the network service told it when the
+// server was asked for.
+type NetworkPlace struct {
+	Physnet  string `json:"physnet,omitempty"`  // the physical network that it is on
+	Tunneled bool   `json:"tunneled,omitempty"` // it has none: its frames go through tunnels between hosts
+	// Segments are those of a routed network that the port may be on: the host must reach one
+	// of them. None: the network is not routed.
+	Segments []string `json:"segments,omitempty"`
 }
 
 // FixedIP is an address of a port.

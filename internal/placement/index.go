@@ -104,6 +104,16 @@ func (ix *Index) RootOf(provider string) *Provider {
 	return nil
 }
 
+// Aggregates are those that a provider is in, sorted; none when it is not known. They must
+// not be changed.
+func (ix *Index) Aggregates(provider string) []string {
+	at := ix.places[provider]
+	if at.tree == nil {
+		return nil
+	}
+	return at.tree.class.Shape.Nodes[at.node].Aggregates
+}
+
 // SetLabel says what the scheduler knows of a root, as a comparable value that is equal for
 // hosts that no rule tells apart; nil takes it back. A root that is not there yet has it
 // when it comes.

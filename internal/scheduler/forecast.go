@@ -261,9 +261,13 @@ func (f *forecast) kindKey(v *nova.Server) string {
 	text(fl.ID, number(fl.VCPUs), number(fl.MemoryMiB), number(fl.RootGiB), number(fl.EphemeralGiB), number(fl.SwapMiB), v.PinnedZone, v.GroupID,
 		v.Image.Format, image)
 	for i := range v.Networks {
-		if n := &v.Networks[i]; n.Wish != nil {
-			wish, _ := json.Marshal(n.Wish) // which is of texts and numbers
-			text(n.PortID, string(wish))
+		n, port := &v.Networks[i], ""
+		if n.Wish != nil {
+			port = n.PortID
+		}
+		if n.Wish != nil || n.Place != nil {
+			asks, _ := json.Marshal([]any{n.Wish, n.Place}) // which are of texts and numbers
+			text(port, string(asks))
 		}
 	}
 	b.WriteByte(1)

@@ -319,6 +319,10 @@ func (s *Scheduler) request(ctx context.Context, v *nova.Server, not []string) (
 		}
 		in.Group = g
 	}
+	var err error
+	if in.Segments, err = s.routes(v); err != nil {
+		return nil, nil, err
+	}
 	r, err := request.Of(&s.cfg.Request, in)
 	if nova.KindOf(err) == nova.Invalid && err != nil {
 		return nil, nil, nova.Errorf(nova.Invalid, "%s%s", explain.NoHost, err.Error())

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kilonova/kilonova/internal/identity"
 	"github.com/kilonova/kilonova/internal/image"
@@ -384,11 +385,23 @@ func (r *Room) networksOf(ctx context.Context, s *nova.Server, q CreateRequest) 
 	if !q.PortsMayAsk && slices.ContainsFunc(reqs, func(n nova.NetworkRequest) bool { return n.Wish != nil && len(n.Wish.Groups) > 0 }) {
 		return nova.Errorf(nova.Invalid, "Creating instances with ports having resource request is not supported until microversion 2.72.")
 	}
+	for i := range reqs {
+		if w := reqs[i].Wish; w != nil && strings.HasPrefix(w.VNICType, "accelerator-") {
+			return nova.Errorf(nova.Invalid, "Port %s has the vnic type %s, and this cloud has no accelerator service.", reqs[i].PortID, w.VNICType)
+		}
+	}
 	if len(reqs) == 0 {
 		return nil
 	}
-	_, err = r.cfg.Networks.SecurityGroups(ctx, s.ProjectID, q.SecurityGroups)
-	return err
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		_, err := r.cfg.Networks.SecurityGroups(ctx, s.ProjectID, q.SecurityGroups)
+		return err
+	})
+	if r.cfg.Looks != nil {
+		g.Go(func() error { return r.cfg.Networks.Locate(ctx, reqs, r.cfg.Looks(s)) })
+	}
+	return g.Wait()
 }
 
 // hostname makes a name that a guest can have of a server's name, as Nova does: letters,

@@ -63,6 +63,8 @@ type Config struct {
 	// Sense refuses flavors and images that ask for what does not go together; nil: nothing
 	// is asked.
 	Sense func(s *nova.Server) error
+	// Looks says what of the server's networks its host will be chosen by; nil: nothing.
+	Looks func(s *nova.Server) network.Aspects
 }
 
 // Room does the verbs.

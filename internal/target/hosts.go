@@ -13,6 +13,11 @@ import (
 	"github.com/kilonova/kilonova/internal/virt/libvirt"
 )
 
+// LibvirtSettings are those of a host's libvirt.
+type LibvirtSettings struct {
+	Realtime int `conf:"libvirt.realtime_scheduler_priority" default:"1" min:"1" max:"99" help:"Priority of real-time processors of guests (hw:cpu_realtime) on the host's kernel."`
+}
+
 // computeTopic carries the hints that a host has new wishes; the key is the host.
 const computeTopic = "compute"
 
@@ -131,7 +136,7 @@ func libvirtHost(c *Cloud) (map[string]virt.Driver, error) {
 	d, err := libvirt.New(c.ctx, libvirt.Config{
 		URI: c.opt.LibvirtURI, StateDir: filepath.Join(c.state.dir, "instances"), Hostname: hostname(), HostIP: c.opt.Listen,
 		Images: c.glance, Clock: c.opt.Clock, Log: c.opt.Log,
-		PCI: len(c.opt.Settings.Own.Devices) > 0, Mediated: c.opt.Settings.Own.classes(),
+		Realtime: c.opt.Settings.Libvirt.Realtime, PCI: len(c.opt.Settings.Own.Devices) > 0, Mediated: c.opt.Settings.Own.classes(),
 	})
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ type OwnSettings struct {
 	HugePages     []string `conf:"DEFAULT.reserved_huge_pages" multi:"true" help:"Memory pages of a host that are kept back, each as node:0,size:2048,count:64; the size is in KiB, or has a unit."`
 	Devices       []string `conf:"pci.device_spec" multi:"true" help:"PCI devices that guests may have: JSON objects with vendor_id, product_id, address or devname, and tags as physical_network, resource_class, traits."`
 
+	Cards CardSettings
+
 	Mdevs map[string]MdevSettings `conf:"mdev_*"`
 	Types []string                `conf:"devices.enabled_mdev_types" was:"devices.enabled_vgpu_types" help:"Types of mediated devices (virtual GPUs) that guests may have, as nvidia-35. A card makes those of one type: of the one whose group [mdev_TYPE] names its address, else of the first one here, unless that names other cards."`
 }
@@ -107,10 +109,17 @@ func (s *OwnSettings) offer(inPlacement bool) (func(*virt.Inventory) error, erro
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	cards, err := s.Cards.cards()
+	if err != nil {
+		return nil, err
+	}
 	return func(inv *virt.Inventory) error {
 		inv.VGPUs = s.mediated(inv.VGPUs)
 		inv.Devices = pci.Assignable(specs, inv.Devices)
-		return virt.Divide(inv, sets)
+		if err := virt.Divide(inv, sets); err != nil {
+			return err
+		}
+		return virt.Near(inv, cards)
 	}, nil
 }
 

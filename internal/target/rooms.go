@@ -41,6 +41,7 @@ type Settings struct {
 	Offer      conductor.Offer
 	Schedule   scheduler.Settings
 	Own        OwnSettings
+	Libvirt    LibvirtSettings
 	Fake       FakeSettings
 	Accounts   placement.Settings
 	Accounting accounting.Settings
@@ -139,7 +140,7 @@ func startAPI(ctx context.Context, c *Cloud) error {
 	}
 	room := server.New(server.Config{
 		Store: c.store, Clock: c.opt.Clock, Ops: c.conductor, Images: c.glance, Networks: c.neutron,
-		Limits: c.opt.Settings.Limits, Sense: c.scheduler.Sense,
+		Limits: c.opt.Settings.Limits, Sense: c.scheduler.Sense, Looks: c.scheduler.Looks,
 	})
 	a, err := api.New(api.Config{
 		Store: c.store, Servers: room, Policy: rules, Gate: c.keystone, Keystone: c.challenge(),

@@ -23,6 +23,7 @@ type port struct {
 	DeviceID    string                     `json:"device_id"`
 	DeviceOwner string                     `json:"device_owner"`
 	FixedIPs    []fixedIP                  `json:"fixed_ips"`
+	Allocation  string                     `json:"ip_allocation"`
 	Revision    int                        `json:"revision_number"`
 	Host        string                     `json:"binding:host_id"`
 	Profile     map[string]json.RawMessage `json:"binding:profile"`
@@ -34,6 +35,12 @@ type port struct {
 type fixedIP struct {
 	SubnetID string `json:"subnet_id"`
 	Address  string `json:"ip_address"`
+}
+
+// addressed says whether the port has all the addresses that it should have by now. On a
+// routed network they may be deferred until it has a host, and a port may be made for none.
+func (p port) addressed() bool {
+	return len(p.FixedIPs) > 0 || p.Allocation == "deferred" || p.Allocation == "none"
 }
 
 // profileKey is our entry in binding:profile; see the package's comment.

@@ -163,7 +163,7 @@ func checkPorts(ctx context.Context, l link, projectID string, reqs []network.Re
 			return nil, nova.Errorf(nova.Conflict, "Port %s is still in use.", id)
 		case p.ProjectID != projectID:
 			return nil, nova.Errorf(nova.Invalid, "Port %s not usable for this project.", id)
-		case len(p.FixedIPs) == 0:
+		case !p.addressed():
 			return nil, nova.Errorf(nova.Invalid, "Port %s requires a FixedIP in order to be used.", id)
 		}
 	}

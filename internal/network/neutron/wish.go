@@ -75,30 +75,24 @@ func wishes(ctx context.Context, l link, reqs []network.Request) error {
 	if err != nil {
 		return err
 	}
-	nets := url.Values{"fields": {"id", "provider:physical_network"}}
+	var on []string
 	for i := range reqs {
 		at := slices.IndexFunc(found, func(w wishing) bool { return w.ID == reqs[i].PortID })
 		if at < 0 {
 			continue
 		}
 		if reqs[i].Wish = found[at].wish(); reqs[i].Wish != nil && reqs[i].Wish.VNICType != "" {
-			nets.Add("id", found[at].NetworkID)
+			on = append(on, found[at].NetworkID)
 		}
 	}
-	type physical struct {
-		ID      string `json:"id"`
-		Physnet string `json:"provider:physical_network"`
-	}
-	on, err := list[physical](ctx, l, "networks", "networks", nets, "id")
+	places, err := placesOf(ctx, l, on)
 	if err != nil {
 		return err
 	}
 	for i := range reqs {
 		if w := reqs[i].Wish; w != nil && w.VNICType != "" {
 			at := slices.IndexFunc(found, func(x wishing) bool { return x.ID == reqs[i].PortID })
-			if n := slices.IndexFunc(on, func(p physical) bool { return p.ID == found[at].NetworkID }); n >= 0 {
-				w.Physnet = on[n].Physnet
-			}
+			w.Physnet = places[found[at].NetworkID].Physnet
 		}
 	}
 	return nil

@@ -74,14 +74,13 @@ type Input struct {
 	Ports        []Port   // those of the server are added
 	Devices      []Device // those of the flavor are added
 	SRIOV        []pci.Port
-	Networks     numa.Networks    // those that the server's ports are on
 	Group        *filter.Group    // its server group; nil: none
 	Aggregates   []nova.Aggregate // all there are
 	// Nodes are those of the destination that the server names; nobody asks when it names
 	// none.
 	Nodes []Node
 	// Segments are the aggregates of the segments that could serve each network that the
-	// server asks for; networks that are not routed have none.
+	// server asks for (Looks); networks that are not routed have none.
 	Segments [][]string
 	Tried    []string // hosts on which it failed before
 }

@@ -28,8 +28,12 @@ var choices = []choice{
 // truths are what flavor and image may both say yes or no to, but not one yes and one no.
 var truths = []string{"mem_encryption", "pmu", "vif_multiqueue_enabled", "virtio_packed_ring", "ephemeral_encryption"}
 
-// Sense refuses flavors and images that ask for what does not go together, in Nova's words.
+// Sense refuses flavors and images that ask for what does not go together, or for what there is
+// not, in Nova's words.
 func Sense(cfg *Config, f *nova.Flavor, image map[string]string) error {
+	if profile := f.ExtraSpecs[deviceProfile]; profile != "" {
+		return nova.Errorf(nova.Invalid, "Device profile name %s: this cloud has no accelerator service.", profile)
+	}
 	image = nova.PresentImageProps(image)
 	for i := range choices {
 		if err := choices[i].check(f, image); err != nil {

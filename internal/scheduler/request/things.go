@@ -20,7 +20,7 @@ func thingsOf(cfg *Config, in *Input, topology *numa.Ask) (*own.Ask, []Device, e
 		return nil, nil, err
 	}
 	wanted = append(wanted, pci.OfPorts(in.SRIOV, topology.Affinity)...)
-	a := &own.Ask{NUMA: topology, Devices: wanted, Networks: in.Networks}
+	a := &own.Ask{NUMA: topology, Devices: wanted, Networks: networksOf(in.Server)}
 	if a.Nothing() {
 		return nil, nil, nil
 	}

@@ -36,6 +36,7 @@ type settings struct {
 	pointer     string
 	dir         string // where the guests' own folders are
 	serial      string // "unique", "none"
+	realtime    int    // priority of real-time processors on the host
 	pciDir      string // where the kernel tells of PCI devices
 }
 

@@ -78,6 +78,10 @@ type Config struct {
 	// SoftReboot is how long a guest may take to switch itself off for a soft reboot when
 	// the wish does not say (wait_soft_reboot_seconds); 0 is two minutes.
 	SoftReboot time.Duration
+	// Realtime is the priority of guests' real-time processors on the host
+	// (realtime_scheduler_priority); 0 is 1, the lowest, as the kernel's own real-time threads
+	// must go first.
+	Realtime int
 	// PCI says that guests may have PCI devices, so that the host tells of its own.
 	PCI bool
 	// Mediated are the resource classes of mediated devices that guests may have; empty: the
@@ -120,7 +124,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 		virtType: cfg.VirtType, arch: arch(), cpuMode: cfg.CPUMode, cpuModels: cfg.CPUModels, cpuFlags: cfg.CPUFlags,
 		machineType: cfg.MachineType, cache: cfg.DiskCache, discard: cfg.DiskDiscard, rngPath: cfg.RNGPath,
 		statsPeriod: cfg.StatsPeriod, vncListen: cfg.VNCListen, pointer: cfg.Pointer, dir: cfg.StateDir,
-		serial: cfg.Serial, tbCacheMiB: cfg.TBCacheMiB, pciDir: "/sys/bus/pci/devices",
+		serial: cfg.Serial, tbCacheMiB: cfg.TBCacheMiB, realtime: cfg.Realtime, pciDir: "/sys/bus/pci/devices",
 	}}
 	d.pool = newPool(dial, cfg.URI, cfg.Connections, cfg.Clock)
 	d.hub = newHub(d.pool)
@@ -166,6 +170,9 @@ func (c *Config) complete() error {
 	}
 	if c.SoftReboot == 0 {
 		c.SoftReboot = 2 * time.Minute
+	}
+	if c.Realtime == 0 {
+		c.Realtime = 1
 	}
 	if c.Connections <= 0 {
 		c.Connections = 4

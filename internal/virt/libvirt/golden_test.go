@@ -32,7 +32,7 @@ func plain() virt.Domain {
 
 func plainHost() settings {
 	return settings{virtType: "qemu", arch: "x86_64", cpuMode: "none", machineType: "pc", cache: "none", rngPath: "/dev/urandom",
-		statsPeriod: 10, vncListen: "127.0.0.1", pointer: "usbtablet", dir: "/var/lib/kilonova/instances", serial: "unique"}
+		statsPeriod: 10, vncListen: "127.0.0.1", pointer: "usbtablet", dir: "/var/lib/kilonova/instances", serial: "unique", realtime: 1}
 }
 
 // variants are the documents that are kept, each by what it shows.
@@ -57,7 +57,8 @@ var variants = map[string]func(*virt.Domain, *settings){
 			Devices: []nova.AssignedDevice{{PCIDevice: nova.PCIDevice{Address: "0000:81:02.1"}, Alias: "nic"}},
 		}
 	},
-	"real-time": func(d *virt.Domain, _ *settings) {
+	"real-time": func(d *virt.Domain, h *settings) {
+		h.realtime = 7
 		d.Assignment = &nova.Assignment{Realtime: nova.CPUsOf(1), Cells: []nova.GuestCell{
 			{CPUs: nova.CPURange(0, 1), Pins: map[int]int{0: 4, 1: 5}, MemoryMiB: d.MemoryMiB, Policy: "dedicated"}}}
 	},

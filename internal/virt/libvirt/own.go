@@ -58,8 +58,7 @@ func makeOwn(m machine, d *doc) error {
 	tune.EmulatorPin = &libvirtxml.DomainCPUTuneEmulatorPin{CPUSet: emulator.String()}
 	backing := &libvirtxml.DomainMemoryBacking{}
 	if m.Assignment.Realtime.Len() > 0 {
-		first := realtimePriority
-		tune.VCPUSched = []libvirtxml.DomainCPUTuneVCPUSched{{VCPUs: m.Assignment.Realtime.String(), Scheduler: "fifo", Priority: &first}}
+		tune.VCPUSched = []libvirtxml.DomainCPUTuneVCPUSched{{VCPUs: m.Assignment.Realtime.String(), Scheduler: "fifo", Priority: &m.host.realtime}}
 		// A page that is not there, or that is about to be merged, is time that is lost.
 		backing.MemoryNosharepages = &libvirtxml.DomainMemoryNosharepages{}
 	}
@@ -77,13 +76,8 @@ func makeOwn(m machine, d *doc) error {
 	return nil
 }
 
-const (
-	// shareEmulator is the policy by which the emulator runs where others float.
-	shareEmulator = "share"
-	// realtimePriority is that of real-time processors on the host: the lowest, as the kernel's
-	// own real-time threads must go first.
-	realtimePriority = 1
-)
+// shareEmulator is the policy by which the emulator runs where others float.
+const shareEmulator = "share"
 
 // smallPageKiB is what memory has anyway; pages of that size need no word.
 const smallPageKiB = 4
