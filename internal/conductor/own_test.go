@@ -11,18 +11,20 @@ import (
 )
 
 // ownWorld has hosts of two cells with a card near each, and a server that wants four
-// processors and a device of the network "blue" for itself.
+// processors and a device of the network "blue" for itself, whose card is near cell 1.
 func ownWorld(t *testing.T, hosts ...string) (*world, *nova.Server) {
 	cards := append(fake.Card(0x81, 2, 0), fake.Card(0x82, 2, 1)...)
 	for i := range cards {
 		cards[i].Tags = map[string]string{"physical_network": "blue"}
 	}
-	w := newWorldOf(t, fake.Cells(2, 2, 2, 4096), cards, hosts...)
+	cells := fake.Cells(2, 2, 2, 4096)
+	cells.Cells[1].Physnets = []string{"blue"}
+	w := newWorldOf(t, cells, cards, hosts...)
 	s := aServer()
 	s.AskedHost = ""
 	s.Flavor = nova.Flavor{ID: "1", VCPUs: 3, MemoryMiB: 1024, RootGiB: 1, ExtraSpecs: map[string]string{
 		"hw:cpu_policy": "dedicated", "hw:cpu_thread_policy": "prefer", "hw:emulator_threads_policy": "isolate"}}
-	s.Networks = []nova.NetworkRequest{{PortID: "the-port", Wish: &nova.PortWish{VNICType: "direct", Physnet: "blue"}}}
+	s.Networks = []nova.NetworkRequest{{PortID: "the-port", Wish: &nova.PortWish{VNICType: "direct", Physnet: "blue"}, Place: &nova.NetworkPlace{Physnet: "blue"}}}
 	return w, s
 }
 
@@ -55,7 +57,7 @@ func (w *world) given(running bool) {
 				for i := range a.Cells {
 					cpus, shown = cpus.Or(a.Cells[i].Taken), shown.Or(s.Assignment.Cells[i].Taken)
 				}
-				if cpus.Len() != 4 || !cpus.Equal(shown) || len(a.Devices) != 1 || a.Devices[0].PortID != "the-port" ||
+				if cpus.Len() != 4 || a.Cells[0].Host != 1 || !cpus.Equal(shown) || len(a.Devices) != 1 || a.Devices[0].PortID != "the-port" ||
 					s.Assignment.Devices[0].Address != a.Devices[0].Address {
 					w.t.Errorf("it has the processors %s and the devices %+v, and shows %s and %+v", cpus, a.Devices, shown, s.Assignment.Devices)
 				}

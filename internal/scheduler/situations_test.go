@@ -47,6 +47,7 @@ var book = []chapter{
 	{"Server groups", "The policies, and max_server_per_host.", grouped},
 	{"NUMA, pinned processors and huge pages", "NUMATopologyFilter: it judges every request that asks for such things, be it configured or not.", numaCells},
 	{"Devices", "PCI passthrough, SR-IOV and virtual GPUs.", devices},
+	{"Networks", "Near which cells their cards are, and which segments of routed networks hosts reach. A server has `physnet`, `tunnel` and `routed` by its networks; of a host, `physnet=blue@1` is a card near cell 1, and `tunnels=1` the one that tunnels end at.", networked},
 	{"Weighers", "All are on; they order the hosts that passed.", weighers},
 	{"Load and former filters", "Filters that count servers, and those that Placement has replaced.", loads},
 	{"Drivers, retries, filters of one's own", "", drivers},

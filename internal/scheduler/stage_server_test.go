@@ -78,9 +78,19 @@ var plainWords = map[string]func(st *stage, v *nova.Server, o *options, value st
 		v.Networks = append(v.Networks, nova.NetworkRequest{PortID: "port", Wish: &nova.PortWish{Groups: []nova.ResourceGroup{
 			{ID: "port", Resources: map[string]int64{"NET_BW_EGR_KILOBIT_PER_SEC": st.number(x)}, Required: []string{"CUSTOM_PHYSNET_A"}}}}})
 	},
+	"physnet": func(_ *stage, v *nova.Server, _ *options, x string) { on(v, nova.NetworkPlace{Physnet: x}) },
+	"tunnel":  func(_ *stage, v *nova.Server, _ *options, _ string) { on(v, nova.NetworkPlace{Tunneled: true}) },
+	"routed": func(_ *stage, v *nova.Server, _ *options, x string) {
+		on(v, nova.NetworkPlace{Segments: strings.Split(x, ",")})
+	},
 	"vnic": func(_ *stage, v *nova.Server, _ *options, x string) {
 		v.Networks = append(v.Networks, nova.NetworkRequest{PortID: "port", Wish: &nova.PortWish{VNICType: x}})
 	},
+}
+
+// on adds a network that comes to hosts at that place.
+func on(v *nova.Server, p nova.NetworkPlace) {
+	v.Networks = append(v.Networks, nova.NetworkRequest{NetworkID: "net", Place: &p})
 }
 
 func (st *stage) claim(v *nova.Server, not []string) (scheduler.Choice, error) {

@@ -280,6 +280,20 @@ var verbs = map[string]func(st *stage, name string, w []word){
 		})
 	},
 	"nest": (*stage).nest,
+	// segment NAME AGGREGATE, as Neutron makes its provider; without an aggregate, no host
+	// reaches it.
+	"segment": func(st *stage, name string, w []word) {
+		p := store.Provider{ID: name, Name: "Neutron segment id " + name, RootID: name, Inventories: map[string]store.Inventory{
+			"IPV4_ADDRESS": {Total: 250, MinUnit: 1, MaxUnit: 1, StepSize: 1, Ratio: 1}}}
+		for _, x := range w {
+			for id, aggregate := range st.names {
+				if aggregate == x.key {
+					p.Aggregates = append(p.Aggregates, id)
+				}
+			}
+		}
+		st.must(st.accounts.PutProvider(st.t.Context(), p))
+	},
 }
 
 func (st *stage) patch(host string, p service.Patch) {
@@ -328,6 +342,7 @@ func (st *stage) host(name string, w []word) {
 	st.t.Helper()
 	inv := virt.Inventory{Hostname: name + ".local", Type: "QEMU", Version: 8_002_000, Arch: "x86_64", VCPUs: 8, MemoryMiB: 8192, DiskGiB: 100, CPUInfo: map[string]any{}}
 	sets, divide := virt.Sets{}, false
+	cards := virt.Cards{Physnets: map[string][]int{}}
 	for _, x := range w {
 		switch x.key {
 		case "vcpus":
@@ -365,6 +380,11 @@ func (st *stage) host(name string, w []word) {
 				sets.Dedicated = set
 			}
 			divide = true
+		case "physnet": // NAME@CELL
+			physnet, cell, _ := strings.Cut(x.value, "@")
+			cards.Physnets[physnet] = append(cards.Physnets[physnet], int(st.number(cell)))
+		case "tunnels": // CELL
+			cards.Tunnels = append(cards.Tunnels, int(st.number(x.value)))
 		case "functions": // N, near cell 0
 			inv.Devices = append(inv.Devices, fake.Card(0x81, int(st.number(x.value)), 0)[1:]...)
 		case "gpus": // N, near the last cell
@@ -387,6 +407,7 @@ func (st *stage) host(name string, w []word) {
 	if divide {
 		st.must(virt.Divide(&inv, sets))
 	}
+	st.must(virt.Near(&inv, cards))
 	st.must(st.board.Announce(st.t.Context(), name, inv, inv.Traits))
 	st.must(st.store.View(st.t.Context(), func(t *store.Tx) error {
 		h, err := t.Hypervisors().On(name, inv.Hostname)

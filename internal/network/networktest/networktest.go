@@ -54,6 +54,7 @@ func Exercise(t *testing.T, open func(*testing.T) Lab) {
 		{"many servers are described at once", many},
 		{"nothing asked means the only network, or none", auto},
 		{"bad requests are refused before anything is made", validate},
+		{"networks are located, as far as somebody looks", locate},
 		{"security groups are found by name and id", groups},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
@@ -348,6 +349,27 @@ func validate(t *testing.T, l Lab) {
 			_, err := l.Resolver.Validate(ctx, l.Project, c.reqs, c.count)
 			wantKind(t, err, c.kind)
 		})
+	}
+}
+
+func locate(t *testing.T, l Lab) {
+	ctx := l.AsUser(t.Context())
+	n := l.NewNetwork("10.1.0.0/24")
+	reqs, err := l.Resolver.Validate(ctx, l.Project, nil, 1) // the only one
+	if err != nil {
+		t.Fatal(err)
+	}
+	reqs = append(reqs, network.Request{NetworkID: n, PortID: l.NewPort(n)}, network.Request{NetworkID: l.External})
+	if err := l.Resolver.Locate(ctx, reqs, network.Aspects{}); err != nil || reqs[0].Place != nil {
+		t.Fatalf("nobody looks: %+v, %v", reqs[0].Place, err)
+	}
+	if err := l.Resolver.Locate(ctx, reqs, network.Aspects{Cards: true, Segments: true}); err != nil {
+		t.Fatal(err)
+	}
+	for i, physical := range []bool{false, false, true} {
+		if p := reqs[i].Place; p == nil || (p.Physnet != "") != physical || p.Tunneled && physical || len(p.Segments) > 0 {
+			t.Errorf("request %d comes to hosts at %+v", i, p)
+		}
 	}
 }
 

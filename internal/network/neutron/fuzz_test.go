@@ -27,7 +27,8 @@ func FuzzAnswer(f *testing.F) {
 		`{"ports":[{"id":"11111111-1111-4111-8111-111111111111","network_id":"n","device_id":"s","mac_address":"m","revision_number":3,
 			"fixed_ips":[{"subnet_id":"u","ip_address":"10.0.0.1"}],"binding:profile":{"kilonova":{"index":0,"own":true,"tag":"t"}},
 			"binding:vif_type":"bridge","binding:vif_details":{"bridge_name":"b","port_filter":true}}],
-			"networks":[{"id":"n","name":"x","mtu":1500,"subnets":["u"]}],"subnets":[{"id":"u","gateway_ip":null,"ip_version":4}],
+			"networks":[{"id":"n","name":"x","mtu":1500,"subnets":["u"],"segments":[{"provider:physical_network":null,"provider:network_type":"gre"}]}],
+			"subnets":[{"id":"u","network_id":"n","gateway_ip":null,"ip_version":4,"segment_id":"g"}],
 			"floatingips":[{"port_id":"p"}],"security_groups":[{"id":"g","name":"web"}],"extensions":[{"alias":"dns-integration"}],
 			"port":{"id":"p"},"quota":{"port":{"limit":5,"used":1,"reserved":0}}}`,
 		`{"ports":[{"id":"x","binding:profile":{"kilonova":{"index":-1}}},{"id":"","binding:profile":{"kilonova":[]}}]}`,
@@ -51,6 +52,7 @@ func FuzzAnswer(f *testing.F) {
 		_ = d.RemovePorts(ctx, "s")
 		_, _ = d.Validate(ctx, "p", nil, 1)
 		_, _ = d.Validate(ctx, "p", []network.Request{{NetworkID: "n", FixedIP: "10.0.0.1"}, {PortID: "x"}}, 1)
+		_ = d.Locate(ctx, []network.Request{{NetworkID: "n"}, {NetworkID: "n", PortID: "x"}}, network.Aspects{Cards: true, Segments: true})
 		_, _ = d.SecurityGroups(ctx, "p", []string{"web"})
 	})
 }

@@ -40,3 +40,18 @@ func TestAPortIsToldWhoServesItInItsOwnForm(t *testing.T) {
 		t.Error("forms are compared wrongly")
 	}
 }
+
+func TestAPortMayGetItsAddressLater(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"fixed_ips":[{"ip_address":"10.0.0.2"}],"ip_allocation":"immediate"}`: true,
+		`{"fixed_ips":[],"ip_allocation":"immediate"}`:                          false,
+		`{"fixed_ips":[]}`: false,
+		`{"fixed_ips":[],"ip_allocation":"deferred"}`: true,
+		`{"fixed_ips":[],"ip_allocation":"none"}`:     true,
+	} {
+		var p port
+		if err := json.Unmarshal([]byte(text), &p); err != nil || p.addressed() != want {
+			t.Errorf("%s: %v, %v", text, p.addressed(), err)
+		}
+	}
+}

@@ -62,7 +62,8 @@ func TestDevicesOfFlavorAndPortsAreAskedFor(t *testing.T) {
 		t.Errorf("an alias that nobody knows: %v", err)
 	}
 	for text, specs := range map[string]map[string]string{
-		"PCI alias tpu is not defined": {pci.AliasKey: "tpu:1"}, "The property 'numa_nodes' cannot be '0'. It must be a number greater than 0": {"hw:numa_nodes": "0"},
+		"Device profile name fpga-1: this cloud has no accelerator service.": {"accel:device_profile": "fpga-1"},
+		"PCI alias tpu is not defined":                                       {pci.AliasKey: "tpu:1"}, "The property 'numa_nodes' cannot be '0'. It must be a number greater than 0": {"hw:numa_nodes": "0"},
 	} {
 		if err := Sense(&w.cfg, &nova.Flavor{VCPUs: 1, MemoryMiB: 1, ExtraSpecs: specs}, nil); nova.KindOf(err) != nova.Invalid || err.Error() != text {
 			t.Errorf("%v; want %s", err, text)
