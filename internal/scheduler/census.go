@@ -73,7 +73,7 @@ func (c *counting) add(id, host, text string) error {
 	whole := false
 	for name, value := range members(text) {
 		whole = whole || name == "flavor"
-		if !c.wants[name] || name == "networks" && !strings.Contains(value, `"wish"`) {
+		if !c.wants[name] || name == "networks" && !strings.Contains(value, `"wish"`) && !strings.Contains(value, `"place"`) {
 			continue
 		}
 		c.buf = append(append(append(append(append(c.buf, ",\""...), name...), '"', ':'), value...), '\n')
