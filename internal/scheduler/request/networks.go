@@ -12,7 +12,7 @@ import (
 // are, where the guest has cells; and the segments of routed ones, where the configuration
 // wants it. So nobody asks the network service for more than is used.
 func Looks(cfg *Config, f *nova.Flavor, image map[string]string) network.Aspects {
-	topology, err := numa.Of(f, image)
+	topology, err := numa.Of(f, nova.PresentImageProps(image))
 	return network.Aspects{Cards: err == nil && !topology.Anywhere(), Segments: cfg.RoutedNetworks}
 }
 
