@@ -33,7 +33,7 @@ func TestManySchedulersNeverGiveAProcessorOrADeviceTwice(t *testing.T) {
 		var all []*scheduler.Scheduler
 		for range 2 {
 			all = append(all, scheduler.New(scheduler.Config{Store: s, Placement: placement.New(s), Clock: c,
-				Request: request.Config{MaxResults: 1000, PCI: true, Aliases: aliases}}))
+				Request: request.Config{PCI: true, Aliases: aliases}}))
 		}
 		// Two hosts with two cells of four dedicated processors each, and a card of four
 		// functions near the first.

@@ -2,20 +2,9 @@ package request
 
 import "github.com/kilonova/kilonova/internal/nova"
 
-// wide are the hints whose servers may be on any host: no candidate must be left out.
-var wide = []string{"group", "same_host", "different_host"}
-
 // destination keeps to the host that the request names.
 func (d *draft) destination() error {
 	s := d.in.Server
-	for _, hint := range wide {
-		if _, ok := s.Hints[hint]; ok {
-			d.unlimited = true
-		}
-	}
-	if s.ForcedHost != "" || s.ForcedNode != "" {
-		d.unlimited = true
-	}
 	host, node := either(s.AskedHost, s.ForcedHost), either(s.AskedNode, s.ForcedNode)
 	if host == "" && node == "" {
 		return nil
@@ -23,10 +12,8 @@ func (d *draft) destination() error {
 	switch len(d.in.Nodes) {
 	case 0:
 		return nova.Errorf(nova.Invalid, "No such host - host: %s node: %s ", orNone(host), orNone(node))
-	case 1:
+	case 1: // of several, one question can name one tree only; the filters know the host
 		d.at("").inTree = d.in.Nodes[0].ProviderID
-	default:
-		d.unlimited = true // one question can name one tree only; the filters know the host
 	}
 	return nil
 }

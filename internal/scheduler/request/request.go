@@ -172,7 +172,6 @@ type draft struct {
 	subtrees      [][]string
 	rootRequired  set
 	rootForbidden set
-	unlimited     bool
 }
 
 // group is a group that is being made.
@@ -219,10 +218,6 @@ func (g *group) empty() bool {
 func (d *draft) ask() (*placement.Ask, error) {
 	out := &placement.Ask{
 		SameSubtree: d.subtrees, RootRequired: d.rootRequired.sorted(), RootForbidden: d.rootForbidden.sorted(),
-		Limit: d.cfg.MaxResults,
-	}
-	if d.unlimited {
-		out.Limit = 0
 	}
 	suffixes := 0
 	for _, suffix := range slices.Sorted(maps.Keys(d.groups)) { // the group without a suffix comes first
