@@ -37,8 +37,8 @@ func trusted(o *Options) (Filter, error) {
 			if want == "" {
 				return yes()
 			}
-			if is := a.level(h.Node); is != want {
-				return Why{Text: "its trust is {a}, asked for {b}", A: is, B: want}, false
+			if is, why := a.level(h.Node); is != want {
+				return Why{Text: "its trust is {a}, asked for {b}", A: is + why, B: want}, false
 			}
 			return yes()
 		}}, nil
@@ -54,6 +54,7 @@ type attestation struct {
 
 	mu     sync.Mutex
 	levels map[string]string // by node
+	silent string            // why there are none; empty: it answered
 	until  time.Time
 }
 
@@ -79,16 +80,21 @@ func newAttestation(o TrustedOptions) (*attestation, error) {
 		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: conf}}}, nil
 }
 
-func (a *attestation) level(node string) string {
+// level is the trust of a node, and in brackets why it is not known.
+func (a *attestation) level(node string) (is, why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if l := a.levels[node]; l != "" {
-		return l
+		return l, ""
 	}
-	return "unknown"
+	if a.silent != "" {
+		return "unknown", " (" + a.silent + ")"
+	}
+	return "unknown", ""
 }
 
-// refresh asks about all nodes, when the last answer is too old.
+// refresh asks about all nodes, when the last answer is too old. A server that does not answer
+// is asked again for the next request.
 func (a *attestation) refresh(ctx context.Context, s *Spec, nodes func() []string) error {
 	if trustAsked(s) == "" {
 		return nil
@@ -99,11 +105,17 @@ func (a *attestation) refresh(ctx context.Context, s *Spec, nodes func() []strin
 		return nil
 	}
 	levels, err := a.poll(ctx, nodes())
-	if err != nil {
-		a.levels = map[string]string{}
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("attestation server %s: %w", a.opt.Server, err)
+	case err != nil:
+		a.levels, a.silent = map[string]string{}, "the attestation server: "+err.Error()
+		if _, ok := errors.AsType[*url.Error](err); ok { // which names addresses that users need not know
+			a.silent = "the attestation server does not answer"
+		}
+		return nil
 	}
-	a.levels, a.until = levels, s.Now.Add(a.opt.Timeout)
+	a.levels, a.silent, a.until = levels, "", s.Now.Add(a.opt.Timeout)
 	return nil
 }
 
