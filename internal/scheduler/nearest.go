@@ -31,6 +31,27 @@ type wish struct {
 	in      request.Input
 	enabled bool // the host's service is
 	revived bool // the host's service reports
+	fewer   [len(counters)]atMost
+}
+
+// atMost is a number that is lower than it was.
+type atMost struct {
+	n     int32
+	lower bool
+}
+
+// counters are what rules count on a host, with the words for one of them and for several,
+// and the rules.
+var counters = [...]struct {
+	name  string
+	words [2]string
+	rules [2]string
+	of    func(c *filter.Counters) *int32
+}{
+	{"servers", [2]string{"server is", "servers are"}, [2]string{"NumInstancesFilter", "AggregateNumInstancesFilter"},
+		func(c *filter.Counters) *int32 { return &c.Instances }},
+	{"io_ops", [2]string{"server is being built, moved or saved", "servers are being built, moved or saved"}, [2]string{"IoOpsFilter", "AggregateIoOpsFilter"},
+		func(c *filter.Counters) *int32 { return &c.IOOps }},
 }
 
 // spot is where a wish is tried: a class, or one host of it.
@@ -140,6 +161,11 @@ func (n *near) judge(spec *filter.Spec, asks []*placement.Ask, s *spot, w wish) 
 		f.Disabled, f.ForcedDown = f.Disabled && !w.enabled, f.ForcedDown && !w.revived
 		f.Silent = f.Silent && !w.revived
 		h.Facts = &f
+	}
+	for i, x := range w.fewer {
+		if have := counters[i].of(&h.Counters); x.lower {
+			*have = min(*have, x.n)
+		}
 	}
 	if s.host != nil {
 		h.Identity = s.host.Identity
@@ -349,7 +375,32 @@ func (n *near) edits(s *spot, examples []string) (out []explain.Edit[wish]) {
 	if v.AskedHost+v.AskedNode+v.ForcedHost+v.ForcedNode != "" {
 		edit(explain.AnyHost(), 1, func(v *nova.Server) { v.AskedHost, v.AskedNode, v.ForcedHost, v.ForcedNode = "", "", "", "" })
 	}
-	return append(out, n.otherEdits(examples)...)
+	if slices.ContainsFunc(s.misses, func(m explain.Miss) bool { return m.By == "IsolatedHostsFilter" }) && v.ImageID != "" {
+		edit(explain.OtherImage(v.ImageID), 1, func(v *nova.Server) { v.ImageID = "another" })
+	}
+	return append(append(out, n.otherEdits(examples)...), fewer(s, examples)...)
+}
+
+// fewer are the edits after which rules count less on a host: as many as its limit allows.
+func fewer(s *spot, examples []string) (out []explain.Edit[wish]) {
+	host := append(slices.Clone(examples), "")[0]
+	for i := range counters {
+		c := &counters[i]
+		have, most := int64(0), int64(math.MaxInt32)
+		for _, m := range s.misses {
+			if slices.Contains(c.rules[:], m.By) {
+				have, most = int64(m.Free), min(most, int64(m.Asked)-1)
+			}
+		}
+		if have == 0 || most < 0 {
+			continue // it is no limit that a host could keep
+		}
+		out = append(out, explain.Edit[wish]{Change: explain.Fewer(host, c.name, c.words, have, most), Cost: 2, Apply: func(w wish) wish {
+			w.fewer[i] = atMost{int32(most), true}
+			return w
+		}})
+	}
+	return out
 }
 
 // otherEdits are those of more than the server's own row.

@@ -21,8 +21,8 @@ import (
 // explained is a scheduler with many filters.
 func (w *world) explained() *scheduler.Scheduler {
 	w.t.Helper()
-	filters, err := filter.New(filter.Options{Available: []string{"nova.scheduler.filters.all_filters"}, DefaultZone: "nova",
-		Enabled: []string{"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "JsonFilter",
+	filters, err := filter.New(filter.Options{Available: []string{"nova.scheduler.filters.all_filters"}, DefaultZone: "nova", MaxInstances: 3, MaxIOOps: 2,
+		IsolatedImages: []string{"rare"}, Enabled: []string{"NumInstancesFilter", "IoOpsFilter", "IsolatedHostsFilter", "ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "JsonFilter",
 			"SameHostFilter", "DifferentHostFilter", "RamFilter", "DiskFilter", "CoreFilter", "AggregateInstanceExtraSpecsFilter"}})
 	if err != nil {
 		w.t.Fatal(err)
@@ -118,6 +118,10 @@ func (w *world) redo(v nova.Server, not []string, changes []explain.Change) (*no
 			v.AskedHost, v.ForcedHost = "", ""
 		case explain.Retry:
 			not = nil
+		case explain.Image:
+			v.ImageID = "any other"
+		case explain.Room:
+			w.leave(c)
 		case explain.Enable, explain.Revive:
 			w.service(c.On, func(s *nova.Service) { s.Disabled, s.ForcedDown = false, false })
 		default:
@@ -125,6 +129,72 @@ func (w *world) redo(v nova.Server, not []string, changes []explain.Change) (*no
 		}
 	}
 	return &v, not
+}
+
+// leave has as many servers leave a host, or be done there, as a change says.
+func (w *world) leave(c explain.Change) {
+	w.t.Helper()
+	to, err := strconv.Atoi(c.To)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, v := range w.standing() {
+		if v.Host != c.On || c.Name == "io_ops" && v.VM != nova.Building {
+			continue
+		}
+		if to--; to >= 0 {
+			continue // it may be there
+		}
+		w.change(v.ID, func(v *nova.Server) {
+			if c.Name == "io_ops" {
+				v.VM = nova.Active
+			} else {
+				v.Host = ""
+			}
+		})
+	}
+}
+
+// standing are all servers.
+func (w *world) standing() (out []nova.Server) {
+	w.t.Helper()
+	err := w.store.View(w.t.Context(), func(t *store.Tx) error {
+		out = nil
+		return t.Servers().Walk(store.Scope{}, true, nil, func(v *nova.Server) (bool, error) { out = append(out, *v); return false, nil })
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+func (w *world) change(id string, fn func(v *nova.Server)) {
+	w.t.Helper()
+	err := w.store.Update(w.t.Context(), func(t *store.Tx) error {
+		_, err := t.Servers().Change(id, func(v *nova.Server) error { fn(v); return nil })
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// crowd puts servers on hosts that take nothing of them but their number.
+func (w *world) crowd(r *rand.Rand, hosts []host) {
+	w.t.Helper()
+	err := w.store.Update(w.t.Context(), func(t *store.Tx) error {
+		for i := range r.IntN(5 * len(hosts)) {
+			v := server(fmt.Sprintf("standing %d", i), 1, 1, 1)
+			v.Num, v.VM, v.Host = int64(i+1), anyOf(r, nova.Active, nova.Active, nova.Building), anyOf(r, hosts...).name
+			if err := t.Servers().Insert(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) service(host string, fn func(*nova.Service)) {
@@ -166,6 +236,7 @@ func randomHosts(r *rand.Rand) (out []host) {
 func randomServer(r *rand.Rand, hosts int) (v *nova.Server, not []string) {
 	v = server("s", anyOf(r, int64(1), 4, 16), anyOf(r, int64(256), 4096, 20000), anyOf(r, int64(1), 20, 100))
 	v.PinnedZone = anyOf(r, "", "", "nova", "east", "nowhere")
+	v.ImageID = anyOf(r, "image", "image", "image", "rare")
 	if r.IntN(4) == 0 {
 		v.AskedHost = fmt.Sprintf("h%d", r.IntN(hosts))
 	}
@@ -190,12 +261,15 @@ func randomServer(r *rand.Rand, hosts int) (v *nova.Server, not []string) {
 }
 
 func TestTheNearestMissFitsAfterItsSmallestChange(t *testing.T) {
-	refused, changed := 0, 0
+	refused, changed, kinds := 0, 0, map[explain.Kind]int{}
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		w := newWorld(t)
 		hosts := randomHosts(r)
 		w.add(hosts...)
+		if seed%2 == 1 {
+			w.crowd(r, hosts)
+		}
 		s := w.explained()
 		for range 8 {
 			v, not := randomServer(r, len(hosts))
@@ -213,7 +287,10 @@ func TestTheNearestMissFitsAfterItsSmallestChange(t *testing.T) {
 			if words := err.Error() + at.Why.Redacted().Details(); strings.Contains(words, "h0") && v.AskedHost != "h0" {
 				t.Fatalf("seed %d: a host is named: %s", seed, words)
 			}
-			before := w.saved(hosts)
+			before, there := w.saved(hosts), w.standing()
+			for _, c := range at.Why.Nearest.Changes {
+				kinds[c.Kind]++
+			}
 			other, tried := w.redo(*v, not, at.Why.Nearest.Changes)
 			if err := s.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
@@ -226,13 +303,16 @@ func TestTheNearestMissFitsAfterItsSmallestChange(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.restore(before)
+			for _, old := range there {
+				w.change(old.ID, func(v *nova.Server) { v.VM, v.Host = old.VM, old.Host })
+			}
 			if err := s.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if refused < 300 {
-		t.Errorf("only %d requests were refused", refused)
+	if refused < 300 || kinds[explain.Room] < 20 || kinds[explain.Image] < 10 {
+		t.Errorf("only %d requests were refused, with changes %v", refused, kinds)
 	}
 	t.Logf("%d refused, %.2f changes on the average", refused, float64(changed)/float64(refused))
 }

@@ -109,6 +109,22 @@ func EnableAndReviveHost(host string) Change {
 	return Change{Kind: Enable, On: host, Text: "once the host is enabled and up"}
 }
 
+// OtherImage starts from another image than one that rules keep to some hosts.
+func OtherImage(from string) Change {
+	return Change{Kind: Image, From: from, Text: "with an image that is not isolated"}
+}
+
+// Fewer has a host do with fewer of what a rule counts there: what it counts, in words for one
+// and for several, how many there are, and how many may be.
+func Fewer(host, name string, words [2]string, from, to int64) Change {
+	are := words[1]
+	if to == 1 {
+		are = words[0]
+	}
+	return Change{Kind: Room, Name: name, From: strconv.FormatInt(from, 10), To: strconv.FormatInt(to, 10), By: from - to, On: host,
+		Text: fmt.Sprintf("once %d %s there instead of %d", to, are, from)}
+}
+
 // Edit is a change that can be tried on x.
 type Edit[T any] struct {
 	Change
