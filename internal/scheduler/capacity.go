@@ -45,13 +45,13 @@ func (s *Scheduler) Capacity(ctx context.Context, v *nova.Server) (*Capacity, er
 	if v.ID == "" {
 		v.ID = uuid.NewString()
 	}
-	r, kind, err := f.newKind(ctx, v, nil)
+	k, err := f.newKind(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	out := &Capacity{Flavor: v.Flavor.Name, Exact: f.exact, AllHosts: len(f.hosts)}
 	zones, aggregates := map[string]*Part{}, map[string]*Part{}
-	kind.Capacity(f.base, func(class int32, each int64) {
+	k.plan.Capacity(f.base, func(class int32, each int64) {
 		hosts := len(f.base.Hosts(class))
 		zone, groups := f.where(f.base.Classes[class].Table)
 		add(zones, zone, hosts, each)
@@ -61,7 +61,7 @@ func (s *Scheduler) Capacity(ctx context.Context, v *nova.Server) (*Capacity, er
 		out.Fits, out.Hosts = out.Fits+each*int64(hosts), out.Hosts+hosts
 	})
 	out.Zones, out.Aggregates = parts(zones), parts(aggregates)
-	out.Refused = f.refused(r)
+	out.Refused = f.refused(k.rules)
 	return out, nil
 }
 

@@ -18,12 +18,11 @@ type census struct {
 	all   []resident
 }
 
-// resident is servers of one kind on a host, by one of them. Its kind is nil for one server in
-// a group, as it depends on where the others are.
+// resident is servers of one kind on a host, by one of them.
 type resident struct {
 	id     string
 	kind   *kind
-	server *nova.Server // of one in a group
+	server *nova.Server // of one in a group, which is by itself; else nil
 	n      int32
 }
 
@@ -148,10 +147,8 @@ func (w *whatIf) take(names []string) error {
 		if err != nil {
 			return err
 		}
-		if grouped[x.sort] = v.GroupID != ""; grouped[x.sort] {
-			continue
-		}
-		if kinds[x.sort], err = w.kindOf(v, nil); err != nil {
+		grouped[x.sort] = v.GroupID != ""
+		if kinds[x.sort], err = w.kindOf(v); err != nil {
 			return err
 		}
 	}
@@ -181,7 +178,7 @@ func (w *whatIf) settle(c *counting, kinds []*kind, grouped []bool) error {
 			x := c.list[order[at]]
 			mine := w.servers.all[from:]
 			k := kinds[x.sort]
-			if i := slices.IndexFunc(mine, func(r resident) bool { return r.kind == k }); i >= 0 && !grouped[x.sort] {
+			if i := slices.IndexFunc(mine, func(r resident) bool { return r.kind == k && r.server == nil }); i >= 0 && !grouped[x.sort] {
 				mine[i].n++
 				continue
 			}
@@ -191,6 +188,7 @@ func (w *whatIf) settle(c *counting, kinds []*kind, grouped []bool) error {
 				if err != nil {
 					return err
 				}
+				v.Host = w.hosts[h].Name
 				r.server = v
 			}
 			w.servers.all = append(w.servers.all, r)

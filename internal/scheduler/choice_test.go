@@ -213,7 +213,7 @@ func TestTheWholeSchedulerChoosesAsOneThatLooksAtEveryHost(t *testing.T) {
 
 // tryNearest makes the changes that a refusal names, and wants the host that came nearest to
 // take the server then; 0 when it names none.
-func (st *stage) tryNearest(v nova.Server, ask string, why *explain.Report) int {
+func (st *stage) tryNearest(n *naive, v nova.Server, ask string, why *explain.Report) int {
 	st.t.Helper()
 	if why == nil || why.Nearest == nil || len(why.Nearest.Changes) == 0 {
 		return 0
@@ -222,14 +222,18 @@ func (st *stage) tryNearest(v nova.Server, ask string, why *explain.Report) int 
 	for _, c := range why.Nearest.Changes {
 		switch c.Kind {
 		case explain.Amount:
-			n := st.number(c.To)
+			to := st.number(c.To)
 			switch c.Name {
 			case "VCPU":
-				v.Flavor.VCPUs = n
+				v.Flavor.VCPUs = to
 			case "MEMORY_MB":
-				v.Flavor.MemoryMiB = n
+				v.Flavor.MemoryMiB = to
 			case "DISK_GB":
-				v.Flavor.RootGiB = n
+				v.Flavor.RootGiB = to
+			}
+		case explain.Room:
+			if !st.leave(n, &v, c) {
+				return 0
 			}
 		case explain.Zone:
 			v.PinnedZone = c.To
@@ -250,6 +254,26 @@ func (st *stage) tryNearest(v nova.Server, ask string, why *explain.Report) int 
 	st.keep(&v, at)
 	st.gone(&v)
 	return 1
+}
+
+// leave ends servers on a host until there are as few as a change says; false when those that
+// are left are ones that the new one asks for, or in its group.
+func (st *stage) leave(n *naive, v *nova.Server, c explain.Change) bool {
+	st.t.Helper()
+	h, to := n.host(c.On), int(st.number(c.To))
+	for _, id := range slices.Sorted(maps.Keys(n.servers)) {
+		x := n.servers[id]
+		if h.servers <= to {
+			return true
+		}
+		if x.Host != c.On || v.GroupID != "" && x.GroupID == v.GroupID || slices.Contains(v.Hints["same_host"], id) {
+			continue
+		}
+		st.gone(x)
+		n.count(x, -1)
+		delete(n.servers, id)
+	}
+	return h.servers <= to
 }
 
 // openHistory builds the cloud twice: on a stage, and for the naive scheduler.
@@ -329,7 +353,7 @@ func (st *stage) decideAs(n *naive, e *event, id string) (placed bool) {
 			st.t.Errorf("%s: on %q, %v; %d hosts pass", ask, at.Host, err, len(pass))
 			return false
 		}
-		n.helped += st.tryNearest(*v, ask, at.Why)
+		n.helped += st.tryNearest(n, *v, ask, at.Why)
 		return false
 	}
 	weights := n.weights(pass, e)

@@ -227,7 +227,7 @@ func (f *forecast) names(hosts []int32) []string {
 }
 
 // whyNot says why no host of a scenario takes another server of a kind.
-func (f *forecast) whyNot(fork *plan.Fork, r *rules) *explain.Report {
+func (f *forecast) whyNot(fork *plan.Fork, r nameRules) *explain.Report {
 	why := &explain.Report{Decided: r.spec.Now, Asked: r.server.Flavor.Resources()}
 	fork.Each(func(table int32, used []int64, hosts []int32) {
 		why.Hosts += len(hosts)
@@ -245,7 +245,7 @@ func (f *forecast) whyNot(fork *plan.Fork, r *rules) *explain.Report {
 }
 
 // kindKey tells servers apart as far as any rule may: what is not in it makes no difference
-// to where a server goes.
+// to where a server goes. Its group is left out: see kind.in.
 func (f *forecast) kindKey(v *nova.Server) string {
 	var b strings.Builder
 	text := func(parts ...string) {
@@ -258,7 +258,7 @@ func (f *forecast) kindKey(v *nova.Server) string {
 	if image != "" && !f.s.looksAtImages() {
 		image = "any"
 	}
-	text(fl.ID, number(fl.VCPUs), number(fl.MemoryMiB), number(fl.RootGiB), number(fl.EphemeralGiB), number(fl.SwapMiB), v.PinnedZone, v.GroupID,
+	text(fl.ID, number(fl.VCPUs), number(fl.MemoryMiB), number(fl.RootGiB), number(fl.EphemeralGiB), number(fl.SwapMiB), v.PinnedZone,
 		v.Image.Format, image)
 	for i := range v.Networks {
 		n, port := &v.Networks[i], ""

@@ -21,11 +21,9 @@ type rules struct {
 	f      *forecast
 	server *nova.Server
 	asks   []*placement.Ask
-	spec   filter.Spec // without what names hosts
-	whole  filter.Spec
+	spec   filter.Spec      // without what names hosts
 	common []*filter.Filter // that look at nothing that a server changes
 	state  []*filter.Filter
-	byName []*filter.Filter
 	judges []ruleJudge
 	tables []ruleTable
 	takes  map[*placement.Shape]*ways
@@ -67,6 +65,8 @@ type column struct {
 type term struct {
 	column
 	judge            *ruleJudge
+	single           int     // its only column; below 0: it has not just one
+	floor            bool    // of the judge
 	same             float64 // what it adds to all of them, where it looks at nothing that changes
 	times, low, span float64
 }
@@ -79,30 +79,52 @@ type ways struct {
 }
 
 // nameRules are rules that know hosts by name.
-type nameRules struct{ *rules }
+type nameRules struct {
+	*rules
+	whole  filter.Spec
+	byName []*filter.Filter
+}
 
 // newKind reads what servers like this one ask.
-func (f *forecast) newKind(ctx context.Context, v *nova.Server, group *filter.Group) (*rules, *plan.Kind, error) {
+func (f *forecast) newKind(ctx context.Context, v *nova.Server) (*kind, error) {
 	req, in, err := f.s.request(ctx, v, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	r := &rules{f: f, server: in.Server, spec: req.Spec, whole: req.Spec, takes: map[*placement.Shape]*ways{}}
-	if group != nil {
-		r.whole.Group = group
-	}
+	r := &rules{f: f, server: in.Server, spec: req.Spec, takes: map[*placement.Shape]*ways{}}
 	r.spec.Tried, r.spec.Ignore, r.spec.ForceHosts, r.spec.ForceNodes, r.spec.Destination, r.spec.Group = nil, nil, nil, nil, filter.Destination{}, nil
 	for _, a := range []*placement.Ask{&req.Ask, req.Fallback} {
 		if a != nil {
 			r.asks = append(r.asks, anywhere(a))
 		}
 	}
-	r.sort()
-	var pr plan.Rules = r
-	if s := &r.whole; len(r.byName) > 0 || len(s.Tried)+len(s.Ignore)+len(s.ForceHosts)+len(s.ForceNodes) > 0 || s.Destination != (filter.Destination{}) {
-		pr = nameRules{r}
+	k := &kind{rules: r, named: r.sort(req.Spec), scene: -1}
+	k.plan = plan.NewKind(k.named.rulesOf())
+	return k, nil
+}
+
+// in is the kind as a member of a group, which may be nil. What the group says, it says by the
+// names of hosts, so the order of the classes is the same.
+func (k *kind) in(g *filter.Group) *kind {
+	if g == nil {
+		return k
 	}
-	return r, plan.NewKind(pr), nil
+	n := nameRules{rules: k.rules, whole: k.named.whole}
+	n.whole.Group = g
+	for i := range k.f.s.engine.filters {
+		if f := &k.f.s.engine.filters[i]; n.names(f) {
+			n.byName = append(n.byName, f)
+		}
+	}
+	return &kind{rules: k.rules, named: n, plan: k.plan.With(n), scene: -1}
+}
+
+// rulesOf are these rules if names matter to them, and else those without.
+func (n nameRules) rulesOf() plan.Rules {
+	if s := &n.whole; len(n.byName) > 0 || len(s.Tried)+len(s.Ignore)+len(s.ForceHosts)+len(s.ForceNodes) > 0 || s.Destination != (filter.Destination{}) {
+		return n
+	}
+	return n.rules
 }
 
 // anywhere is a question without the tree that it may name: the rules that know names see to
@@ -116,16 +138,27 @@ func anywhere(a *placement.Ask) *placement.Ask {
 	return out
 }
 
+// names says whether a filter tells hosts apart by name.
+func (n *nameRules) names(f *filter.Filter) bool {
+	e := &n.f.s.engine
+	if n.whole.Forced() || e.chance && f.Name != "ComputeFilter" {
+		return false
+	}
+	level := f.Level(&n.whole)
+	return f.Names != nil && (level > filter.Nothing || n.whole.Group != nil) || level == filter.Each
+}
+
 // sort puts filters and weighers where they are asked.
-func (r *rules) sort() {
+func (r *rules) sort(whole filter.Spec) nameRules {
+	n := nameRules{rules: r, whole: whole}
 	e := &r.f.s.engine
 	for i := range e.filters {
 		f := &e.filters[i]
-		level := f.Level(&r.whole)
+		level := f.Level(&whole)
 		switch {
-		case r.whole.Forced() || e.chance && f.Name != "ComputeFilter":
-		case f.Names != nil && (level > filter.Nothing || r.whole.Group != nil) || level == filter.Each:
-			r.byName = append(r.byName, f)
+		case whole.Forced() || e.chance && f.Name != "ComputeFilter":
+		case n.names(f):
+			n.byName = append(n.byName, f)
 		case level >= filter.Counted:
 			r.state = append(r.state, f)
 		case level > filter.Nothing:
@@ -138,6 +171,7 @@ func (r *rules) sort() {
 			r.judges = append(r.judges, ruleJudge{Weigher: w, index: i, state: level >= filter.Counted})
 		}
 	}
+	return n
 }
 
 // table asks what is the same for all classes of a table, once.
@@ -389,7 +423,7 @@ func (r *rules) terms(table int32, t *ruleTable) {
 	times := r.f.tables[table].label.facts.times
 	for i := range r.judges {
 		j := &r.judges[i]
-		x := term{judge: j, times: times[j.index]}
+		x := term{judge: j, times: times[j.index], single: -1}
 		x.low, x.span = j.scale.Range(j.Floor)
 		if x.span == 0 || x.times == 0 {
 			continue
@@ -397,7 +431,10 @@ func (r *rules) terms(table int32, t *ruleTable) {
 		if !j.state {
 			x.judge, x.same = nil, x.times*j.scale.Of(t.values[i], j.Floor)
 		} else {
-			x.column = t.lines[i]
+			x.column, x.floor = t.lines[i], j.Floor
+			if len(x.of) == 1 {
+				x.single = x.of[0]
+			}
 			t.filling = t.filling || !x.straight
 		}
 		t.terms = append(t.terms, x)
@@ -421,6 +458,14 @@ func (r *rules) Weigh(table int32, used []int64) float64 {
 	sum := 0.0
 	for i := range t.terms {
 		x := &t.terms[i]
+		if x.single >= 0 {
+			n := x.base - x.per*float64(used[x.single])
+			if x.floor && n < 0 {
+				n = 0
+			}
+			sum += x.times * ((n - x.low) / x.span)
+			continue
+		}
 		if x.judge == nil {
 			sum += x.same
 			continue
@@ -484,23 +529,23 @@ func (n nameRules) Placed(host int32) {
 	}
 }
 
-func (r *rules) missingByName(host int32) explain.Miss {
-	m, _ := r.askByName(host)
+func (n nameRules) missingByName(host int32) explain.Miss {
+	m, _ := n.askByName(host)
 	return m
 }
 
-func (r *rules) askByName(host int32) (explain.Miss, bool) {
-	k := r.f.hosts[host]
-	h := r.f.tables[r.f.table(host)].label.host()
+func (n nameRules) askByName(host int32) (explain.Miss, bool) {
+	k := n.f.hosts[host]
+	h := n.f.tables[n.f.table(host)].label.host()
 	h.Identity = k.Identity
-	if rule, why, ok := standing(&h.Identity, h.Facts, &r.whole); !ok {
+	if rule, why, ok := standing(&h.Identity, h.Facts, &n.whole); !ok {
 		return missOf(rule, why), false
 	}
-	for _, f := range r.byName {
-		if f.Level(&r.whole) == filter.Nothing {
+	for _, f := range n.byName {
+		if f.Level(&n.whole) == filter.Nothing {
 			continue
 		}
-		if why, ok := f.Pass(&h, &r.whole); !ok {
+		if why, ok := f.Pass(&h, &n.whole); !ok {
 			return missOf(f.Name, why), false
 		}
 	}

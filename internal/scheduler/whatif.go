@@ -11,8 +11,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 	"github.com/kilonova/kilonova/internal/scheduler/plan"
+	"github.com/kilonova/kilonova/internal/scheduler/weigher"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -26,16 +28,28 @@ type whatIf struct {
 	flavors   map[string]nova.Flavor // by id and name
 	scenarios []Scenario
 	sets      [][2][]int32 // the hosts that each loses and drains
-	scene     int          // the number of the scenario
+	groups    map[string]*filter.Group
+	standing  map[string]*filter.Group // in this scenario
+	scene     int                      // the number of the scenario
 	tally     tally
 }
 
 // kind is servers that no rule tells apart, and how many of them are to be placed.
 type kind struct {
 	*rules
+	named nameRules
 	plan  *plan.Kind
 	scene int // of batch
 	batch *batch
+}
+
+// renew forgets what was found out about the base.
+func (k *kind) renew() {
+	k.tables, k.takes, k.scene, k.batch = nil, map[*placement.Shape]*ways{}, -1, nil
+	for i := range k.judges {
+		k.judges[i].scale = weigher.Scale{}
+	}
+	k.plan = plan.NewKind(k.named.rulesOf())
 }
 
 // batch is servers of one kind that are placed together.
@@ -69,7 +83,7 @@ func (s *Scheduler) Read(ctx context.Context, q *Question) (*Reading, error) {
 		return nil, err
 	}
 	w := &whatIf{forecast: f, ctx: ctx, fork: plan.NewFork(f.base), kinds: map[string]*kind{}, flavors: map[string]nova.Flavor{},
-		scenarios: slices.Clone(q.Scenarios)}
+		groups: map[string]*filter.Group{}, standing: map[string]*filter.Group{}, scenarios: slices.Clone(q.Scenarios)}
 	if q.LoseEach != "" {
 		more := w.each(q.LoseEach)
 		if len(more) == 0 {
@@ -80,9 +94,12 @@ func (s *Scheduler) Read(ctx context.Context, q *Question) (*Reading, error) {
 	return &Reading{w}, w.read()
 }
 
-// Answer goes through the scenarios. It is asked once.
+// Answer goes through the scenarios. Asked again, it finds everything out again.
 func (r *Reading) Answer(ctx context.Context) (*Answer, error) {
 	w := r.w
+	for _, k := range w.kinds {
+		k.renew()
+	}
 	w.ctx, w.fork.Stop = ctx, func() bool { return ctx.Err() != nil }
 	out := &Answer{Hosts: len(w.hosts), Exact: w.exact, Results: make([]Result, 0, len(w.scenarios))}
 	for i := range w.scenarios {
@@ -212,27 +229,46 @@ func (w *whatIf) flavor(name string) (nova.Flavor, error) {
 	return found, err
 }
 
-// kindOf is the kind of a server. The host that it was forced or asked to is its own affair:
-// when it must move it goes where it can.
-func (w *whatIf) kindOf(v *nova.Server, group *filter.Group) (*kind, error) {
-	key := ""
-	if group == nil {
-		key = w.kindKey(v)
-		if k := w.kinds[key]; k != nil {
-			return k, nil
-		}
+// kindOf is the kind of a server, whose group is left out. The host that it was forced or asked
+// to is its own affair: when it must move it goes where it can.
+func (w *whatIf) kindOf(v *nova.Server) (*kind, error) {
+	key := w.kindKey(v)
+	if k := w.kinds[key]; k != nil {
+		return k, nil
 	}
 	moved := *v
-	moved.ForcedHost, moved.ForcedNode, moved.AskedHost, moved.AskedNode, moved.Host, moved.Node = "", "", "", "", "", ""
-	r, p, err := w.newKind(w.ctx, &moved, group)
-	if err != nil {
-		return nil, err
-	}
-	k := &kind{rules: r, plan: p, scene: -1}
-	if key != "" && v.GroupID == "" { // the hosts of a group's members are different in each scenario
+	moved.ForcedHost, moved.ForcedNode, moved.AskedHost, moved.AskedNode, moved.Host, moved.Node, moved.GroupID = "", "", "", "", "", "", ""
+	k, err := w.newKind(w.ctx, &moved)
+	if err == nil {
 		w.kinds[key] = k
 	}
-	return k, nil
+	return k, err
+}
+
+// group is a server group as it stands in this scenario, with all its members; nil when there
+// is none any more. Members that lose their place are taken out of it, and those that are
+// placed come in, so that each finds the others where they are by then.
+func (w *whatIf) group(id string) (*filter.Group, error) {
+	if g, known := w.standing[id]; known || id == "" {
+		return g, nil
+	}
+	g, known := w.groups[id]
+	if !known && w.s.cfg.Groups != nil {
+		var err error
+		if g, err = w.s.cfg.Groups.Standing(w.ctx, id, ""); err != nil {
+			return nil, err
+		}
+		w.groups[id] = g
+	}
+	if g != nil {
+		mine := *g
+		if mine.Hosts = maps.Clone(g.Hosts); mine.Hosts == nil {
+			mine.Hosts = map[string]int{}
+		}
+		g = &mine
+	}
+	w.standing[id] = g
+	return g, nil
 }
 
 // run goes through one scenario.
@@ -240,6 +276,7 @@ func (w *whatIf) run(s *Scenario, i int) (*Result, error) {
 	w.fork.Reset()
 	w.forget()
 	w.scene = i
+	clear(w.standing)
 	for _, k := range w.kinds {
 		k.forget()
 	}
@@ -341,11 +378,20 @@ type batches struct {
 }
 
 // add puts n servers to their kind; with another flavor where one is given.
-func (b *batches) add(what string, v *resident, n int32, to *nova.Flavor) (err error) {
-	k := v.kind
-	if k == nil || to != nil {
-		if k, err = b.w.kindAs(v, to); err != nil {
+func (b *batches) add(what string, v *resident, n int32, to *nova.Flavor) error {
+	k, err := b.w.kindAs(v, to)
+	if err != nil {
+		return err
+	}
+	if v.server != nil {
+		g, err := b.w.group(v.server.GroupID)
+		if err != nil {
 			return err
+		}
+		if k = k.in(g); g != nil && g.Hosts[v.server.Host] > 0 {
+			if g.Hosts[v.server.Host]--; g.Hosts[v.server.Host] == 0 {
+				delete(g.Hosts, v.server.Host)
+			}
 		}
 	}
 	x := k.batch
@@ -363,22 +409,12 @@ func (b *batches) add(what string, v *resident, n int32, to *nova.Flavor) (err e
 
 // kindAs is the kind of servers that are there; with another flavor where one is given.
 func (w *whatIf) kindAs(v *resident, to *nova.Flavor) (*kind, error) {
-	if to == nil && v.kind != nil {
+	if to == nil {
 		return v.kind, nil
 	}
-	other := *v.like()
-	if to != nil {
-		other.Flavor = *to
-	}
-	return w.kindOf(&other, nil)
-}
-
-// like is a server as these are.
-func (v *resident) like() *nova.Server {
-	if v.kind != nil {
-		return v.kind.server
-	}
-	return v.server
+	other := *v.kind.server
+	other.Flavor = *to
+	return w.kindOf(&other)
 }
 
 // resize gives the servers of a flavor its new size: where they are, if there is room, and
@@ -388,17 +424,14 @@ func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
 		h := int32(i)
 		var mine []resident
 		for _, v := range w.servers.on(h) {
-			if v.like().Flavor.ID == id {
+			if v.kind.server.Flavor.ID == id {
 				mine = append(mine, v)
 			}
 		}
 		if len(mine) == 0 || w.fork.Gone(h) {
 			continue
 		}
-		used, err := w.relieved(h, mine)
-		if err != nil {
-			return err
-		}
+		used := w.relieved(h, mine)
 		w.fork.Lose([]int32{h}, w.class)
 		for j := range mine {
 			v := &mine[j]
@@ -422,20 +455,16 @@ func (w *whatIf) resize(id string, to nova.Flavor, sorter *batches) error {
 }
 
 // relieved is what is used of a host without some of its servers.
-func (w *whatIf) relieved(h int32, without []resident) ([]int64, error) {
+func (w *whatIf) relieved(h int32, without []resident) []int64 {
 	used := slices.Clone(w.base.Classes[w.class(h)].Used)
 	for i := range without {
 		v := &without[i]
-		k, err := w.kindAs(v, nil)
-		if err != nil {
-			return nil, err
-		}
-		for _, x := range k.table(w.table(h)).ways.takes {
+		for _, x := range v.kind.table(w.table(h)).ways.takes {
 			used[x.column] = max(0, used[x.column]-x.n*int64(v.n))
 		}
 		used[len(used)-1] -= int64(v.n)
 	}
-	return used, nil
+	return used
 }
 
 // creating are the new servers of a scenario.
@@ -453,11 +482,11 @@ func (w *whatIf) creating(list []NewServers, flavors map[string]nova.Flavor) (ou
 		if c.GroupPolicy != "" {
 			group = &filter.Group{ID: "what-if", Policy: c.GroupPolicy, Max: c.MaxPerHost, Hosts: map[string]int{}}
 		}
-		k, err := w.kindOf(v, group)
+		k, err := w.kindOf(v)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, &batch{what: "create", kind: k, n: c.Count})
+		out = append(out, &batch{what: "create", kind: k.in(group), n: c.Count})
 	}
 	return out, nil
 }
@@ -476,7 +505,7 @@ func (w *whatIf) place(b *batch, r *Result) {
 	if left == 0 || w.ctx.Err() != nil {
 		return
 	}
-	why := w.whyNot(w.fork, b.kind.rules)
+	why := w.whyNot(w.fork, b.kind.named)
 	r.Unplaced = append(r.Unplaced, Unplaced{What: b.what, Flavor: flavor, Servers: left, Message: why.Message(), Why: why, Examples: b.ids[:min(left, len(b.ids))]})
 }
 

@@ -1,8 +1,10 @@
 package scheduler_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -208,6 +210,69 @@ func TestQuestionsThatMakeNoSenseAreRefused(t *testing.T) {
 		}
 		if _, err := w.s.WhatIf(t.Context(), &q); nova.KindOf(err) != nova.Invalid {
 			t.Errorf("%s: %v", question, err)
+		}
+	}
+}
+
+// groups are server groups by their id, with the hosts of their members.
+type groups map[string]filter.Group
+
+func (g groups) Standing(_ context.Context, group, _ string) (*filter.Group, error) {
+	x, ok := g[group]
+	if !ok {
+		return nil, nil
+	}
+	x.Hosts = maps.Clone(x.Hosts)
+	return &x, nil
+}
+
+func (groups) Place(*store.Tx, string, string, string) error { return nil }
+
+func TestMembersOfAGroupThatMoveTogetherFindEachOther(t *testing.T) {
+	for _, x := range []struct {
+		policy, lose string
+		placed, of   int
+		hosts        int
+	}{
+		{"anti-affinity", `"h1", "h2"`, 2, 2, 2},
+		{"anti-affinity", `"h1", "h2", "h3"`, 1, 2, 1},
+		{"affinity", `"h1", "h2"`, 2, 2, 1},
+		{"anti-affinity", `"h1"`, 1, 1, 1},
+		{"affinity", `"h1"`, 1, 1, 1},
+		{"deleted", `"h1", "h2", "h3"`, 2, 2, 1},
+	} {
+		w := newWorld(t)
+		w.add(plain("h1"), plain("h2"), plain("h3"), plain("h4"))
+		g := groups{}
+		if x.policy != "deleted" {
+			g["g"] = filter.Group{ID: "g", Policy: x.policy, Hosts: map[string]int{"h1": 1, "h2": 1}}
+		}
+		s := scheduler.New(scheduler.Config{Store: w.store, Placement: placement.New(w.store), Clock: w.clock, Groups: g})
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err := w.store.Update(t.Context(), func(t *store.Tx) error {
+			for i, host := range []string{"h1", "h2"} {
+				v := server(uuid.NewString(), 1, 1024, 1)
+				v.Num, v.VM, v.Host, v.GroupID = int64(i+1), nova.Active, host, "g"
+				if err := t.Servers().Insert(v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := w.ask(s, `{"scenarios": [{"lose": {"hosts": ["h4"]}}, {"lose": {"hosts": [`+x.lose+`]}}]}`).Results[1]
+		hosts := map[string]bool{}
+		for _, p := range r.Placements {
+			for _, h := range p.Examples {
+				hosts[h] = true
+			}
+		}
+		if r.Servers != x.of || r.Placed != x.placed || len(hosts) != x.hosts {
+			t.Errorf("%s without %s: %d of %d are placed, on %v; want %d of %d on %d hosts", x.policy, x.lose, r.Placed, r.Servers, hosts, x.placed, x.of, x.hosts)
 		}
 	}
 }

@@ -69,6 +69,9 @@ type order struct {
 
 // on is the order of a kind on a base, made once.
 func (k *Kind) on(b *Base) *order {
+	if k.like != nil {
+		return k.like.on(b)
+	}
 	if k.order == nil || k.order.base != b {
 		o := &order{base: b}
 		k.Rank(b, func(class int32, weight float64) { o.rest = append(o.rest, ranked{weight, class}) })

@@ -70,10 +70,10 @@ func (f *Fork) Place(k *Kind, n int, report func(Move)) (unplaced int) {
 // rank weighs a bin; not ok when it has no hosts, or they take none.
 func (p *placing) rank(i int32) (ranked, bool) {
 	b := &p.f.bins[i]
-	if len(b.hosts) == 0 {
+	if b.hosts.n == 0 {
 		return ranked{}, false
 	}
-	w := p.k.Weigh(b.table, b.used)
+	w := p.k.Weigh(b.table, p.f.of(b))
 	return ranked{w, i}, !math.IsInf(w, -1)
 }
 
@@ -89,7 +89,7 @@ func (p *placing) put(r ranked) {
 // top is the best hosts. Of equals those of the base come first.
 func (p *placing) top() (best ranked, from source) {
 	for r, ok := p.order.at(p.at); ok; r, ok = p.order.at(p.at) {
-		if len(p.f.hosts(r.id)) > 0 {
+		if p.f.left[r.id].n > 0 {
 			best, from = r, inBase
 			break
 		}
@@ -124,52 +124,48 @@ func (p *placing) next(n int) (placed int) {
 // move puts servers on hosts of a rank.
 func (p *placing) move(best ranked, from source, n int) (m Move, ok bool) {
 	if from != inBase {
-		if b := &p.f.bins[best.id]; len(b.hosts) == 1 && p.picky == nil {
+		if b := &p.f.bins[best.id]; b.hosts.n == 1 && p.picky == nil {
 			return p.again(b, best, from, n)
 		}
 	}
 	table, used, hosts := p.what(best.id, from)
-	after := p.f.copy(used)
-	if !p.k.Put(table, after) {
-		p.f.giveBack(after)
+	at := p.f.copy(used)
+	after := p.f.pool[at:]
+	if !p.k.Put(table, after) || p.picky != nil && !p.pick(hosts) {
+		p.f.giveBack(at)
 		return m, false
 	}
-	each, many, weight := p.fill(table, after, best.weight, n, len(hosts))
-	taken, left := hosts[:many], hosts[many:]
-	if p.picky != nil {
-		if taken, left = p.pick(hosts); len(taken) == 0 {
-			p.f.giveBack(after)
-			return m, false
-		}
-	}
+	each, many, weight := p.fill(table, after, best.weight, n, int(hosts.n))
+	taken, left := span{hosts.first, int32(many)}, span{hosts.first + int32(many), hosts.n - int32(many)}
 	fresh := from == inBase || p.f.bins[best.id].batch != p.f.batches
 	p.keep(best.id, from, left)
-	p.f.bins = append(p.f.bins, bin{table, p.f.batches, after, taken})
+	p.f.bins = append(p.f.bins, bin{table, p.f.batches, taken, at, int32(len(after))})
 	p.put(ranked{weight, int32(len(p.f.bins) - 1)})
-	return Move{table, taken, each, fresh}, true
+	return Move{table, p.f.in(taken), each, fresh}, true
 }
 
 // again puts servers on a host that is alone in its bin, which stays its own.
 func (p *placing) again(b *bin, best ranked, from source, n int) (m Move, ok bool) {
-	if !p.k.Put(b.table, b.used) {
+	used := p.f.of(b)
+	if !p.k.Put(b.table, used) {
 		return m, false
 	}
-	each, _, weight := p.fill(b.table, b.used, best.weight, n, 1)
+	each, _, weight := p.fill(b.table, used, best.weight, n, 1)
 	fresh := b.batch != p.f.batches
 	b.batch = p.f.batches
 	p.pass(from)
 	p.put(ranked{weight, best.id})
-	return Move{b.table, b.hosts, each, fresh}, true
+	return Move{b.table, p.f.in(b.hosts), each, fresh}, true
 }
 
 // what is behind a rank.
-func (p *placing) what(id int32, from source) (table int32, used []int64, hosts []int32) {
+func (p *placing) what(id int32, from source) (table int32, used []int64, hosts span) {
 	if from == inBase {
 		c := &p.f.base.Classes[id]
-		return c.Table, c.Used, p.f.hosts(id)
+		return c.Table, c.Used, p.f.left[id]
 	}
 	b := &p.f.bins[id]
-	return b.table, b.used, b.hosts
+	return b.table, p.f.of(b), b.hosts
 }
 
 // fill finds how many servers go on each host, the first being counted in after already,
@@ -186,31 +182,28 @@ func (p *placing) fill(table int32, after []int64, weight float64, n, hosts int)
 	return each, min(hosts, n/each), then
 }
 
-// pick takes one host that rules which know names let pass.
-func (p *placing) pick(hosts []int32) (taken, left []int32) {
-	for i, h := range hosts {
-		if !p.picky.May(h) {
-			continue
+// pick brings a host to the front that rules which know names let pass.
+func (p *placing) pick(hosts span) bool {
+	all := p.f.in(hosts)
+	for i, h := range all {
+		if p.picky.May(h) {
+			p.picky.Placed(h)
+			copy(all[1:], all[:i])
+			all[0] = h
+			return true
 		}
-		p.picky.Placed(h)
-		if i == 0 {
-			return hosts[:1], hosts[1:]
-		}
-		left = make([]int32, 0, len(hosts)-1)
-		left = append(append(left, hosts[:i]...), hosts[i+1:]...)
-		return []int32{h}, left
 	}
-	return nil, hosts
+	return false
 }
 
 // keep writes down the hosts of a rank that nothing was put on.
-func (p *placing) keep(id int32, from source, left []int32) {
+func (p *placing) keep(id int32, from source, left span) {
 	if from == inBase {
 		p.f.setLeft(id, left)
 		return
 	}
 	p.f.bins[id].hosts = left
-	if len(left) == 0 {
+	if left.n == 0 {
 		p.pass(from)
 	}
 }

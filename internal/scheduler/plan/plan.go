@@ -67,10 +67,14 @@ type Bulk interface {
 type Kind struct {
 	Rules
 	order *order
+	like  *Kind // whose order this has; nil: its own
 }
 
 // NewKind makes a kind of its rules.
 func NewKind(r Rules) *Kind { return &Kind{Rules: r} }
+
+// With is a kind with other rules that rank and weigh classes as these do.
+func (k *Kind) With(r Rules) *Kind { return &Kind{Rules: r, like: k} }
 
 // Room is how many servers of a kind fit on a host.
 func (k *Kind) Room(table int32, used []int64) int64 {
