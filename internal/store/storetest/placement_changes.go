@@ -147,9 +147,13 @@ func changesFollowed(e *exam) {
 		if !errors.Is(err, store.ErrInUse) && !nova.IsNotFound(err) {
 			return err
 		}
-		return e.Update(e.Context(), func(t *store.Tx) error {
+		err = e.Update(e.Context(), func(t *store.Tx) error {
 			return t.Placement().PutProvider(store.Provider{ID: id, Name: "node " + id, Inventories: map[string]store.Inventory{"VCPU": inventory(int64(1000 + i))}})
 		})
+		if nova.IsConflict(err) { // another one made it at this moment
+			return nil
+		}
+		return err
 	})
 	close(stop)
 	<-done
