@@ -126,13 +126,8 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 		if err := t.Services().Seen([]string{s.ID}, now); err != nil {
 			return err
 		}
-		h = nova.Hypervisor{
-			ID: uuid.NewString(), Num: old.Num, Host: host, Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version,
-			HostIP: inv.HostIP, VCPUs: inv.VCPUs, MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB,
-			MemoryUsed: inv.MemoryUsed, DiskUsedGiB: inv.DiskUsedGiB, DiskLeastGiB: inv.DiskLeastGiB,
-			CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Supported: kinds(inv.Supported), ServiceID: s.ID, UpdatedAt: now,
-			PCPUs: inv.PCPUs, Topology: inv.Topology, Devices: inv.Devices, VGPUs: inv.VGPUs, Traits: append(traits, topologyTraits(inv.Topology)...),
-		}
+		h = Described(inv, traits)
+		h.ID, h.Num, h.Host, h.ServiceID, h.UpdatedAt = uuid.NewString(), old.Num, host, s.ID, now
 		h, err = t.Hypervisors().Put(h)
 		return err
 	})
@@ -145,6 +140,18 @@ func (c *Conductor) Announce(ctx context.Context, host string, inv virt.Inventor
 		return err
 	}
 	return c.nest(ctx, &h, len(old.Devices)+len(old.VGPUs) > 0)
+}
+
+// Described is the hypervisor of what a driver tells; where it is, and its ids, are for others
+// to say.
+func Described(inv virt.Inventory, traits []string) nova.Hypervisor {
+	return nova.Hypervisor{
+		Hostname: inv.Hostname, Type: inv.Type, Version: inv.Version, HostIP: inv.HostIP,
+		VCPUs: inv.VCPUs, MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB,
+		MemoryUsed: inv.MemoryUsed, DiskUsedGiB: inv.DiskUsedGiB, DiskLeastGiB: inv.DiskLeastGiB,
+		CPUInfo: inv.CPUInfo, Uptime: inv.Uptime, Arch: inv.Arch, Supported: kinds(inv.Supported),
+		PCPUs: inv.PCPUs, Topology: inv.Topology, Devices: inv.Devices, VGPUs: inv.VGPUs, Traits: append(traits, topologyTraits(inv.Topology)...),
+	}
 }
 
 // kinds are the guests that a host runs, as the scheduler reads them.

@@ -30,34 +30,43 @@ func topologyTraits(t *nova.Topology) []string {
 // nest tells Placement of the cards of a host: a provider below the host's for each. A host
 // that never had any, as had says, costs nothing.
 func (c *Conductor) nest(ctx context.Context, h *nova.Hypervisor, had bool) error {
+	given, err := c.given(ctx, h)
+	if err != nil {
+		return err
+	}
+	cards, err := c.cfg.Offer.Cards(h, given)
+	if err != nil || len(cards) == 0 && !had {
+		return err
+	}
+	return c.cfg.Accounts.Nest(ctx, h.ID, ownerTrait, cards)
+}
+
+// Cards are the providers below a host's: one for each of its cards. given are devices that
+// servers have.
+func (o *Offer) Cards(h *nova.Hypervisor, given map[string]bool) ([]store.Provider, error) {
 	var cards []pci.Provider
-	if c.cfg.Offer.PCI {
-		given, err := c.given(ctx, h)
-		if err != nil {
-			return err
-		}
+	var err error
+	if o.PCI {
 		if cards, err = pci.Providers(h.Hostname, h.Devices, request.Known, given); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	vgpus, err := pci.VGPUProviders(h.Hostname, h.VGPUs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if cards = append(cards, vgpus...); len(cards) == 0 && !had {
-		return nil
-	}
+	cards = append(cards, vgpus...)
 	nested := make([]store.Provider, len(cards))
 	for i, p := range cards {
 		nested[i] = store.Provider{ID: own.NestedID(h.ID, p.Name), Name: p.Name, Traits: p.Traits, Inventories: map[string]store.Inventory{
 			p.Class: {Total: p.Total, Reserved: p.Reserved, MinUnit: 1, MaxUnit: max(p.Total, 1), StepSize: 1, Ratio: 1}}}
 	}
-	return c.cfg.Accounts.Nest(ctx, h.ID, ownerTrait, nested)
+	return nested, nil
 }
 
 // given are the devices of the host that servers have.
 func (c *Conductor) given(ctx context.Context, h *nova.Hypervisor) (map[string]bool, error) {
-	if len(h.Devices) == 0 {
+	if len(h.Devices) == 0 || !c.cfg.Offer.PCI {
 		return nil, nil
 	}
 	out := map[string]bool{}

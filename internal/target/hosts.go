@@ -52,7 +52,7 @@ func startCompute(ctx context.Context, c *Cloud) error {
 	if err := c.rememberHypervisor(); err != nil {
 		return err
 	}
-	offer, err := c.opt.Settings.Own.offer(c.opt.Settings.Offer.PCI)
+	offer, err := c.opt.Settings.Own.Offer(c.opt.Settings.Offer.PCI)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func TestACardMakesMediatedDevicesOfOneType(t *testing.T) {
 		if _, err := conf.Parse(&s, "test", x.settings); err != nil {
 			t.Fatal(err)
 		}
-		offer, err := s.offer(false)
+		offer, err := s.Offer(false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestACardMakesMediatedDevicesOfOneType(t *testing.T) {
 	if _, err := conf.Parse(&s, "test", "[devices]\nenabled_mdev_types = a, b\n[mdev_a]\ndevice_addresses = 1\n[mdev_b]\ndevice_addresses = 1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.offer(false); nova.KindOf(err) != nova.Invalid {
+	if _, err := s.Offer(false); nova.KindOf(err) != nova.Invalid {
 		t.Errorf("a card of two types: %v", err)
 	}
 }

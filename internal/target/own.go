@@ -79,8 +79,8 @@ func (s *OwnSettings) check() error {
 	return nil
 }
 
-// offer reads the settings, and answers what makes of a host's facts what servers may have.
-func (s *OwnSettings) offer(inPlacement bool) (func(*virt.Inventory) error, error) {
+// Offer reads the settings, and answers what makes of a host's facts what servers may have.
+func (s *OwnSettings) Offer(inPlacement bool) (func(*virt.Inventory) error, error) {
 	var sets virt.Sets
 	for _, x := range []struct {
 		name, text string
