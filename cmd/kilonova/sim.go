@@ -25,7 +25,8 @@ import (
 // simCmd plays requests against the scheduler.
 type simCmd struct {
 	output
-	Hosts        []string      `placeholder:"COUNT:VCPUS:MIB:GIB[:ZONE]" default:"100:32:131072:2000" help:"Hosts to simulate; may be repeated."`
+	Hosts        []string      `placeholder:"COUNT:VCPUS:MIB:GIB[:ZONE]" help:"Hosts to simulate; may be repeated. Default: 100:32:131072:2000."`
+	HostsFile    []string      `placeholder:"FILE" help:"Hosts to simulate, with topologies, devices and aggregates: a line of JSON for each kind; - is standard input."`
 	Mix          string        `placeholder:"NAME:VCPUS:MIB:GIB:WEIGHT,…" help:"Flavors, and how often each is asked for. Default: m1.tiny to m1.xlarge, mostly small."`
 	Requests     int           `default:"10000" help:"How many servers are asked for."`
 	Rate         float64       `default:"10" help:"Requests a second, on average."`
@@ -54,6 +55,9 @@ Examples:
 
   A day of a cloud with two kinds of hosts:
     kilonova sim --hosts 500:64:262144:4000:east --hosts 300:32:131072:2000:west --life 3h --requests 400000 --rate 5
+
+  Hosts with topologies, devices and aggregates, a line of JSON for each kind:
+    kilonova sim --hosts-file hosts.jsonl --config-file nova.conf
 
   Keep the requests, and play them again on other hosts:
     kilonova sim --record day.jsonl
@@ -103,27 +107,59 @@ func (s *simCmd) fleet(ctx context.Context, hand *clock.Hand) (*sim.Scheduled, e
 	if err != nil {
 		return nil, err
 	}
-	cfg := sim.Config{Scheduler: settings.Schedule, Offer: settings.Offer, Clock: hand, Seed: s.Seed}
-	for _, text := range s.Hosts {
-		h, err := sim.ParseHosts(text)
-		if err != nil {
-			return nil, misuse("sim", err)
-		}
-		cfg.Hosts = append(cfg.Hosts, h)
+	cfg := sim.Config{Scheduler: settings.Schedule, Offer: settings.Offer, Own: settings.Own, Clock: hand, Seed: s.Seed}
+	if cfg.Hosts, err = s.hosts(); err != nil {
+		return nil, err
 	}
 	return sim.NewScheduled(ctx, cfg)
 }
 
+// usualHosts are simulated when nothing is said of hosts.
+const usualHosts = "100:32:131072:2000"
+
+func (s *simCmd) hosts() (all []sim.Hosts, err error) {
+	texts := s.Hosts
+	if len(s.Hosts)+len(s.HostsFile) == 0 {
+		texts = []string{usualHosts}
+	}
+	for _, text := range texts {
+		h, err := sim.ParseHosts(text)
+		if err != nil {
+			return nil, misuse("sim", err)
+		}
+		all = append(all, h)
+	}
+	for _, path := range s.HostsFile {
+		in, done, err := read(path)
+		if err != nil {
+			return nil, err
+		}
+		more, err := sim.ReadHosts(in.Name(), in)
+		if err = errors.Join(err, done()); err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	return all, nil
+}
+
+// read opens a file, or standard input; done closes it.
+func read(path string) (in *os.File, done func() error, err error) {
+	if path == "-" {
+		return os.Stdin, func() error { return nil }, nil
+	}
+	if in, err = os.Open(path); err != nil {
+		return nil, nil, err
+	}
+	return in, in.Close, nil
+}
+
 // stream is what is played; done ends it.
 func (s *simCmd) stream() (_ sim.Stream, done func() error, err error) {
-	done = func() error { return nil }
 	if s.Replay != "" {
-		in := os.Stdin
-		if s.Replay != "-" {
-			if in, err = os.Open(s.Replay); err != nil {
-				return nil, nil, err
-			}
-			done = in.Close
+		in, done, err := read(s.Replay)
+		if err != nil {
+			return nil, nil, err
 		}
 		return sim.NewRecorded(in.Name(), in), done, nil
 	}
@@ -138,7 +174,7 @@ func (s *simCmd) stream() (_ sim.Stream, done func() error, err error) {
 	}
 	drawn := &sim.Drawn{Seed: s.Seed, Mix: mix, Requests: s.Requests, Rate: s.Rate, Life: s.Life}
 	if s.Record == "" {
-		return drawn, done, nil
+		return drawn, func() error { return nil }, nil
 	}
 	w, done, err := create(s.Record)
 	if err != nil {
@@ -191,7 +227,7 @@ func (s *simCmd) show(out io.Writer, r *sim.Report) error {
 		}
 		if f := r.FirstRefusal; f != nil {
 			t.AppendRow(table.Row{"first refusal", fmt.Sprintf("%s after %d placed, at %s", f.Flavor, f.Placed, time.Duration(f.At).Round(time.Second))})
-			t.AppendRow(table.Row{"", text.WrapSoft(f.Why, 80)})
+			t.AppendRow(table.Row{"", text.WrapSoft(f.Why, 56)})
 			fills("then used", f.Fill)
 		}
 		fills("used at the end", r.End)

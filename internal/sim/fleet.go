@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,15 +23,10 @@ type Config struct {
 	Hosts     []Hosts
 	Scheduler scheduler.Settings
 	Offer     conductor.Offer
+	Own       target.OwnSettings
 	Clock     clock.Clock
 	Seed      uint64 // of what the scheduler draws
-	// Used says what of a host, counted from 0, is in use before the first request, by
-	// resource class; nil: nothing.
-	Used func(host int) map[string]int64
 }
-
-// zone is that of hosts that are in no other.
-const zone = "nova"
 
 // Scheduled is a Fleet whose hosts the real scheduler chooses. Hosts and zones are rows of a
 // store of its own, as the scheduler reads them; amounts that are taken are only in memory.
@@ -107,52 +101,50 @@ func (f *Scheduled) Close() error {
 // atOnce is how many hosts one transaction writes.
 const atOnce = 1000
 
-// settle writes the hosts and their zones.
+// settle makes the hosts and their aggregates, and writes what the scheduler reads of them.
 func (f *Scheduled) settle(ctx context.Context, cfg *Config) error {
-	for i := range cfg.Hosts {
-		cfg.Hosts[i].Zone = cmp.Or(cfg.Hosts[i].Zone, zone)
+	groups := newAggregates(cfg.Clock.Now())
+	kinds, total, err := kindsOf(cfg, groups)
+	if err != nil {
+		return err
 	}
-	zones := newZones(cfg.Clock.Now())
-	total := 0
-	for _, h := range cfg.Hosts {
-		if total += h.Count; total > maxHosts {
-			return fmt.Errorf("at most %d hosts can be simulated", maxHosts)
-		}
-	}
-	width := len(fmt.Sprint(total))
-	n := 0
+	names := make(map[string]bool, total)
 	var all []*store.Provider
-	for _, h := range cfg.Hosts {
-		for left := h.Count; left > 0; {
-			batch := min(left, atOnce)
-			err := f.store.Update(ctx, func(t *store.Tx) error {
-				for i := range batch {
-					name := fmt.Sprintf("host-%0*d", width, n+i+1)
-					hv := h.hypervisor(n+i+1, name)
-					if err := write(t, hv, h.Zone, cfg.Clock.Now()); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
+	var batch []agent
+	flush := func() error {
+		err := f.store.Update(ctx, func(t *store.Tx) error { return write(t, batch, cfg.Clock.Now()) })
+		batch = batch[:0]
+		return err
+	}
+	for _, k := range kinds {
+		for i := range k.Count {
+			n := len(names) + 1
+			hv := k.hypervisor(n, k.name(n, i+1, total))
+			if names[hv.Host] {
+				return k.wrong(fmt.Errorf("there are two hosts of the name %s", hv.Host))
+			}
+			names[hv.Host] = true
+			trees, err := k.providers(&hv)
 			if err != nil {
-				return err
+				return k.wrong(err)
 			}
-			for i := range batch {
-				hv := h.hypervisor(n+i+1, fmt.Sprintf("host-%0*d", width, n+i+1))
-				p := cfg.Offer.Provider(&hv, nil)
-				if cfg.Used != nil {
-					use(&p, cfg.Used(n+i))
+			all = append(all, trees...)
+			for _, a := range k.aggregates {
+				a.Hosts = append(a.Hosts, hv.Host)
+			}
+			if batch = append(batch, agent{hv, k.zone}); len(batch) == atOnce {
+				if err := flush(); err != nil {
+					return err
 				}
-				p.Aggregates = zones.add(h.Zone, hv.Host)
-				all = append(all, &p)
 			}
-			n, left = n+batch, left-batch
 		}
 	}
 	f.open(all)
+	if err := flush(); err != nil {
+		return err
+	}
 	return f.store.Update(ctx, func(t *store.Tx) error {
-		for _, a := range zones.list {
+		for _, a := range groups.list {
 			if err := t.Aggregates().Insert(a); err != nil {
 				return err
 			}
@@ -161,56 +153,45 @@ func (f *Scheduled) settle(ctx context.Context, cfg *Config) error {
 	})
 }
 
-// use takes amounts of a host before anybody asks.
-func use(p *store.Provider, amounts map[string]int64) {
-	for class, n := range amounts {
-		if i, has := p.Inventories[class]; has {
-			i.Used = n
-			p.Inventories[class] = i
+// kindsOf reads the hosts by the settings, and counts them.
+func kindsOf(cfg *Config, groups *aggregates) (kinds []*kind, total int, err error) {
+	for i := range cfg.Hosts {
+		h := &cfg.Hosts[i]
+		if total += h.Count; total > maxHosts {
+			return nil, 0, fmt.Errorf("at most %d hosts can be simulated", maxHosts)
 		}
+		k, err := h.kind(cfg)
+		if err == nil {
+			k.aggregates, k.zone, err = groups.of(h)
+		}
+		if err != nil {
+			return nil, 0, h.wrong(err)
+		}
+		kinds = append(kinds, k)
 	}
+	return kinds, total, nil
 }
 
-func write(t *store.Tx, hv nova.Hypervisor, zone string, now time.Time) error {
-	_, err := t.Services().Ensure(nova.Service{ID: hv.ServiceID, Num: hv.Num, Host: hv.Host, Binary: "nova-compute", Zone: zone, CreatedAt: now, UpdatedAt: now, SeenAt: now})
-	if err != nil {
-		return err
+// agent is a host as its agent announces it.
+type agent struct {
+	nova.Hypervisor
+	zone string
+}
+
+func write(t *store.Tx, batch []agent, now time.Time) error {
+	for i := range batch {
+		a := &batch[i]
+		_, err := t.Services().Ensure(nova.Service{ID: a.ServiceID, Num: a.Num, Host: a.Host, Binary: "nova-compute", Zone: a.zone,
+			CreatedAt: now, UpdatedAt: now, SeenAt: now})
+		if err != nil {
+			return err
+		}
+		if _, err := t.Hypervisors().Put(a.Hypervisor); err != nil {
+			return err
+		}
 	}
-	_, err = t.Hypervisors().Put(hv)
-	return err
+	return nil
 }
 
 // id is a UUID with a number: ids must be the same in every run, and in the hosts' order.
 func id(kind, n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", kind, n) }
-
-func (h *Hosts) hypervisor(n int, name string) nova.Hypervisor {
-	return nova.Hypervisor{
-		ID: id(1, n), ServiceID: id(2, n), Num: int64(n), Host: name, Hostname: name, Type: "fake", Arch: "x86_64",
-		VCPUs: h.VCPUs, MemoryMiB: h.RAM, DiskGiB: h.Disk,
-	}
-}
-
-// zones are the aggregates that make the availability zones.
-type zones struct {
-	now  time.Time
-	list []*nova.Aggregate
-	by   map[string]*nova.Aggregate
-}
-
-func newZones(now time.Time) *zones { return &zones{now: now, by: map[string]*nova.Aggregate{}} }
-
-// add puts a host into a zone, and answers the aggregates that it is in.
-func (z *zones) add(name, host string) []string {
-	if name == zone {
-		return nil
-	}
-	a := z.by[name]
-	if a == nil {
-		n := len(z.list) + 1
-		a = &nova.Aggregate{ID: id(3, n), Num: int64(n), Name: name, Metadata: map[string]string{nova.ZoneKey: name}, CreatedAt: z.now}
-		z.by[name] = a
-		z.list = append(z.list, a)
-	}
-	a.Hosts = append(a.Hosts, host)
-	return []string{a.ID}
-}

@@ -57,5 +57,8 @@ func (l *lines) next(to any) error {
 	return l.wrong(err)
 }
 
+// here is where the line is that was read last.
+func (l *lines) here() string { return fmt.Sprintf("%s, line %d", l.name, l.at) }
+
 // wrong says where an error is.
-func (l *lines) wrong(err error) error { return fmt.Errorf("%s, line %d: %w", l.name, l.at, err) }
+func (l *lines) wrong(err error) error { return fmt.Errorf("%s: %w", l.here(), err) }

@@ -204,15 +204,16 @@ func TestMixesAndHostsAreRead(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"10:64:1024:100":      "{10 64 1024 100 }",
-		"10:64:1024:100:east": "{10 64 1024 100 east}",
+		"10:64:1024:100":      `{"count":10,"vcpus":64,"ram":1024,"disk":100}`,
+		"10:64:1024:100:east": `{"count":10,"vcpus":64,"ram":1024,"disk":100,"zone":"east"}`,
 		"10:64:1024":          "",
 		"0:64:1024:100":       "",
 		"2000000:1:1:1":       "",
 		"1:1:1:x":             "",
 	} {
 		h, err := sim.ParseHosts(text)
-		if got := fmt.Sprint(h); (want == "") != (err != nil) || err == nil && got != want {
+		b, _ := json.Marshal(h)
+		if got := string(b); (want == "") != (err != nil) || err == nil && got != want {
 			t.Errorf("hosts %q: %s, %v", text, got, err)
 		}
 	}

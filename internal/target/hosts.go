@@ -114,7 +114,7 @@ func (h *hosts) ConsoleLog(ctx context.Context, host, serverID string, lines int
 }
 
 func fakeHosts(c *Cloud) (map[string]virt.Driver, error) {
-	cfg, err := c.opt.Settings.Fake.host()
+	cfg, err := c.opt.Settings.Fake.Host()
 	if err != nil {
 		return nil, err
 	}

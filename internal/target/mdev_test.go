@@ -52,12 +52,12 @@ func TestSimulatedHostsAreRefusedWhereTheyMakeNoSense(t *testing.T) {
 	for _, devices := range [][]string{{"x"}, {
 		`{"address":"0000:81:00.0","vendor_id":"8086","product_id":"1572","functions":1}`, `{"address":"0000:81:01.0","vendor_id":"8086","product_id":"1572"}`}} {
 		s := FakeSettings{Devices: devices}
-		if _, err := s.host(); nova.KindOf(err) != nova.Invalid {
+		if _, err := s.Host(); nova.KindOf(err) != nova.Invalid {
 			t.Errorf("%s: %v", devices, err)
 		}
 	}
 	s := FakeSettings{VGPUs: []string{"x"}}
-	if _, err := s.host(); nova.KindOf(err) != nova.Invalid {
+	if _, err := s.Host(); nova.KindOf(err) != nova.Invalid {
 		t.Error(err)
 	}
 }

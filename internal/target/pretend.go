@@ -23,8 +23,8 @@ type FakeSettings struct {
 // than a load will take.
 var plenty = fake.Config{VCPUs: 250_000, MemoryMiB: 1 << 30, DiskGiB: 1 << 22}
 
-// host is a simulated host.
-func (s *FakeSettings) host() (fake.Config, error) {
+// Host is a simulated host.
+func (s *FakeSettings) Host() (fake.Config, error) {
 	out := plenty
 	if s.Cells > 0 {
 		out.Topology = fake.Cells(s.Cells, s.Cores, s.Threads, s.Memory)

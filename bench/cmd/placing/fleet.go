@@ -37,13 +37,26 @@ func newFleet(ctx context.Context, n int, used used, change func(*sim.Config)) (
 	if err != nil {
 		return nil, err
 	}
-	all := host
-	all.Count = n
-	cfg := sim.Config{Hosts: []sim.Hosts{all}, Used: used, Scheduler: s.Schedule, Offer: s.Offer, Clock: clock.NewHand(time.Unix(1_700_000_000, 0)), Seed: 1}
+	cfg := sim.Config{Hosts: fleetOf(n, used), Scheduler: s.Schedule, Offer: s.Offer, Clock: clock.NewHand(time.Unix(1_700_000_000, 0)), Seed: 1}
 	if change != nil {
 		change(&cfg)
 	}
 	return sim.NewScheduled(ctx, cfg)
+}
+
+func fleetOf(n int, used used) []sim.Hosts {
+	one := host
+	if used == nil {
+		one.Count = n
+		return []sim.Hosts{one}
+	}
+	one.Count = 1
+	all := make([]sim.Hosts, n)
+	for i := range all {
+		all[i] = one
+		all[i].Used = used(i)
+	}
+	return all
 }
 
 // guests are servers of the usual mix, one after another.
