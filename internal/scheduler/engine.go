@@ -125,7 +125,8 @@ type decision struct {
 	judges  []judge
 	stride  int // numbers of a host in raws
 	single  map[*placement.Class][]*known
-	all     bool // every host by itself
+	named   []*placement.Class // those of single, as they came: the same decision is made twice
+	all     bool               // every host by itself
 	entries []entry
 	tables  []judged
 	raws    []float64
@@ -169,8 +170,8 @@ func (e *engine) decide(ix *placement.Index, b book, r *request.Request) ([]pick
 		for t := range ix.Tables() {
 			d.table(t)
 		}
-		for class, hosts := range d.single {
-			d.singles(class, hosts)
+		for _, class := range d.named {
+			d.singles(class, d.single[class])
 		}
 	}
 	d.why.Hosts, d.why.Passed = d.hosts, d.passed
@@ -221,9 +222,11 @@ func (d *decision) end() {
 	clear(d.walks)
 	clear(d.lines)
 	clear(d.steps)
+	clear(d.named)
 	e := d.engine
 	*d = decision{asks: d.asks[:0], rules: d.rules[:0], rows: d.rows[:0], levels: d.levels[:0], judges: d.judges[:0], entries: d.entries[:0],
-		tables: d.tables[:0], raws: d.raws[:0], best: d.best[:0], plain: d.plain[:0], walks: d.walks[:0], rowNums: d.rowNums[:0], lines: d.lines[:0], steps: d.steps[:0]}
+		tables: d.tables[:0], raws: d.raws[:0], best: d.best[:0], plain: d.plain[:0], walks: d.walks[:0], rowNums: d.rowNums[:0], lines: d.lines[:0], steps: d.steps[:0],
+		named: d.named[:0]}
 	e.spare.Put(d)
 }
 
@@ -302,6 +305,9 @@ func (d *decision) addSingle(hosts []*known) {
 		}
 		if d.single == nil {
 			d.single = map[*placement.Class][]*known{}
+		}
+		if d.single[c] == nil {
+			d.named = append(d.named, c)
 		}
 		d.single[c] = append(d.single[c], h)
 	}

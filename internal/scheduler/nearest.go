@@ -105,8 +105,8 @@ func (n *near) search() (best *spot) {
 		s.distance = explain.Distance(s.misses)
 		take(s)
 	}
-	for c, hosts := range d.single {
-		for _, k := range hosts {
+	for _, c := range d.named {
+		for _, k := range d.single[c] {
 			single(c, k)
 		}
 	}
