@@ -21,7 +21,7 @@ func TestCardsOfNetworksAreReadOfTheirGroups(t *testing.T) {
 		_, err := conf.Parse(&s, "nova.conf", x.text)
 		got := ""
 		if err == nil {
-			if _, err = s.Own.offer(false); err == nil {
+			if _, err = s.Own.Offer(false); err == nil {
 				c, _ := s.Own.Cards.cards()
 				got = fmt.Sprint(c.Physnets, c.Tunnels)
 			}
