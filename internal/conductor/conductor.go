@@ -65,6 +65,7 @@ type Config struct {
 	Zone string // default "nova"
 
 	MaxAttempts int           // [scheduler] max_attempts; default 3
+	Forgive     bool          // builds that fail do not count against their host
 	StopTimeout time.Duration // [DEFAULT] shutdown_timeout; default 60 s
 	DownAfter   time.Duration // [DEFAULT] service_down_time; default 60 s
 	BuildTime   time.Duration // the longest that a create may take; default 30 min

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -178,6 +179,29 @@ func TestABuildThatFailsIsTriedOnAnotherHost(t *testing.T) {
 	w.settled(s.ID, nova.Active)
 	if got, _ := get(w, s.ID); got.Host != "h2" {
 		t.Fatalf("on %s, want h2", got.Host)
+	}
+}
+
+func TestABuildThatFailsCountsAgainstItsHostUnlessToldOtherwise(t *testing.T) {
+	for _, forgive := range []bool{false, true} {
+		w := newWorld(t, "h1", "h2")
+		w.c.cfg.Forgive = forgive
+		w.fail["h1"], w.fail["h2"] = "the disk is full", "the disk is full"
+		s := aServer()
+		s.AskedHost = ""
+		drive(w, w.c.create(), w.begin(nova.Create, s))
+		var failed map[string]int
+		err := w.store.View(t.Context(), func(t *store.Tx) (err error) {
+			failed, err = t.BuildFailures().All()
+			return err
+		})
+		want := map[string]int{"h1": 1, "h2": 1}
+		if forgive {
+			want = map[string]int{}
+		}
+		if err != nil || !maps.Equal(failed, want) {
+			t.Errorf("forgiving %t: %v, %v; want %v", forgive, failed, err, want)
+		}
 	}
 }
 

@@ -198,9 +198,10 @@ func (c *Conductor) awaitBuilt(ctx context.Context, s *createState) error {
 		s.Tried = append(s.Tried, s.Host)
 	}
 	// The scheduler avoids hosts on which builds failed.
-	err = c.cfg.Store.Update(ctx, func(t *store.Tx) error { return t.BuildFailures().Add(s.Host, s.ServerID) })
-	if err != nil {
-		return err
+	if !c.cfg.Forgive {
+		if err := c.cfg.Store.Update(ctx, func(t *store.Tx) error { return t.BuildFailures().Add(s.Host, s.ServerID) }); err != nil {
+			return err
+		}
 	}
 	if len(s.Tried) < c.cfg.MaxAttempts && !s.Forced {
 		return saga.Back{To: claimAHost, Cause: failure}

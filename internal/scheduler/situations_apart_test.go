@@ -14,11 +14,8 @@ const otherwise = `What is different on purpose, as it hurts there.
   POST /servers. In Nova the server goes to ERROR.
 - num_instances_weight_multiplier = 0 switches that weigher off altogether; in Nova aggregates may still set another. Counting servers makes hosts different
   that were alike, which costs time. Where aggregates shall have a say, set it to a number near 0.
-- [compute] consecutive_build_service_disable_threshold is not read: builds that failed are always counted. With build_failure_weight_multiplier = 0 they do
-  not matter.
 - image_props_weight_setting may name properties of an operator's own.
-- Not there: query_placement_for_routed_network_aggregates is read, but nobody tells the scheduler what segments a network has; networks with a NUMA cell of
-  their own ([neutron_physnet_NAME] numa_nodes) are not asked for; servers do not move between cells, so that CrossCellWeigher has nothing to say.
+- Not there: servers do not move between cells, so that CrossCellWeigher has nothing to say.
 - [pci] alias: where several requests want the same devices, other ways to share them out are tried before a host is refused.`
 
 var apart = []situation{

@@ -47,6 +47,7 @@ type Settings struct {
 	Accounting accounting.Settings
 	Policy     PolicySettings
 
+	Failures    int           `conf:"compute.consecutive_build_service_disable_threshold" default:"10" min:"0" help:"0: builds that failed do not count against their host (BuildFailureWeigher). Any other number: they do. No service is disabled for them."`
 	Challenge   string        `conf:"keystone_authtoken.www_authenticate_uri" help:"Identity service, as clients reach it, to which an answer of 401 sends them; empty: that of this cloud."`
 	StopTimeout time.Duration `conf:"DEFAULT.shutdown_timeout" default:"60" help:"How long a guest may take to shut down cleanly."`
 	ConfigDrive string        `conf:"DEFAULT.config_drive_format" default:"iso9660" choices:"iso9660,vfat" help:"Format of config drives."`
@@ -82,6 +83,7 @@ func startConductor(ctx context.Context, c *Cloud) error {
 		Rested:   c.metrics.rested,
 		Owner:    c.state.secrets.Node, Zone: s.API.DefaultZone, MaxAttempts: s.Schedule.Attempts, StopTimeout: s.StopTimeout,
 		DownAfter: time.Duration(s.API.DownAfter) * time.Second,
+		Forgive:   s.Failures == 0,
 		Offer:     s.Offer,
 	})
 	if err := c.reportIn(ctx, "nova-conductor"); err != nil {

@@ -33,7 +33,7 @@ type Config struct {
 	ImageTypes      bool        `conf:"scheduler.query_placement_for_image_type_support" help:"Whether hosts must be able to read the format of the image."`
 	Isolated        bool        `conf:"scheduler.enable_isolated_aggregate_filtering" help:"Whether aggregates with trait:X=required take only servers that require X."`
 	ImageMetadata   bool        `conf:"scheduler.image_metadata_prefilter" help:"Whether buses, models and architectures that an image names become required traits."`
-	RoutedNetworks  bool        `conf:"scheduler.query_placement_for_routed_network_aggregates" help:"Whether hosts must reach a segment of each routed network. Read, but nobody tells the scheduler yet what segments a network has."`
+	RoutedNetworks  bool        `conf:"scheduler.query_placement_for_routed_network_aggregates" help:"Whether hosts must reach a segment of each routed network."`
 	PCI             bool        `conf:"filter_scheduler.pci_in_placement" help:"Whether PCI devices are asked of Placement."`
 	NoVCPUFallback  bool        `conf:"workarounds.disable_fallback_pcpu_query" help:"Whether servers with pinned CPUs go only to hosts that offer PCPU."`
 	Aliases         pci.Aliases // [pci] alias, read
