@@ -54,14 +54,22 @@ func (t *Tx) stamp(shard int, hosts []string) error {
 	if _, err := t.t.Exec("UPDATE host_shards SET seq=seq+1 WHERE shard=?", shard); err != nil {
 		return err
 	}
+	var seq int64
+	if err := t.t.Row("SELECT seq FROM host_shards WHERE shard=?", []any{shard}, &seq); err != nil {
+		return err
+	}
 	err := inLists(hosts, func(marks string, args []any) error {
 		_, err := t.t.Exec("DELETE FROM host_changes WHERE host IN ("+marks+")", args...)
 		return err
 	})
-	for i := 0; i < len(hosts) && err == nil; i++ {
-		_, err = t.t.Exec("INSERT INTO host_changes(host, shard, seq) SELECT ?, shard, seq FROM host_shards WHERE shard=?", hosts[i], shard)
+	if err != nil {
+		return err
 	}
-	return err
+	rows := make([]any, 0, 3*len(hosts))
+	for _, host := range hosts {
+		rows = append(rows, host, shard, seq)
+	}
+	return t.insertRows("INSERT INTO host_changes(host, shard, seq) VALUES ", 3, rows)
 }
 
 // Changed answers the hosts that changed since, and what to ask from the next time. Of the

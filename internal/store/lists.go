@@ -1,6 +1,10 @@
 package store
 
-import "github.com/kilonova/kilonova/internal/sqldb"
+import (
+	"strings"
+
+	"github.com/kilonova/kilonova/internal/sqldb"
+)
 
 // inSizes are the lengths of IN lists, so that few statements are prepared.
 var inSizes = []int{1, 8, 64, 512}
@@ -49,4 +53,18 @@ func (t *Tx) counts(into map[string]int64, text string, args []any) error {
 		into[host] = n
 		return err
 	})
+}
+
+// insertRows inserts rows of so many values each, by statements of a few lengths.
+func (t *Tx) insertRows(into string, width int, values []any) error {
+	for _, size := range []int{64, 16, 4, 3, 2, 1} {
+		one := "(?" + strings.Repeat(",?", width-1) + ")"
+		for len(values) >= size*width {
+			if _, err := t.t.Exec(into+one+strings.Repeat(","+one, size-1), values[:size*width]...); err != nil {
+				return err
+			}
+			values = values[size*width:]
+		}
+	}
+	return nil
 }

@@ -346,17 +346,3 @@ func (q Placement) deleteIn(column string, ids []string) error {
 		return err
 	})
 }
-
-// insertRows inserts rows of so many values each, by statements of a few lengths.
-func (q Placement) insertRows(into string, width int, values []any) error {
-	for _, size := range []int{64, 16, 4, 3, 2, 1} {
-		one := "(?" + strings.Repeat(",?", width-1) + ")"
-		for len(values) >= size*width {
-			if _, err := q.t.Exec(into+one+strings.Repeat(","+one, size-1), values[:size*width]...); err != nil {
-				return err
-			}
-			values = values[size*width:]
-		}
-	}
-	return nil
-}
