@@ -97,7 +97,7 @@ type anyQuery struct {
 }
 
 func listAggregates(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:index"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.Query(&anyQuery{}); err != nil {
@@ -117,7 +117,7 @@ func listAggregates(q *Request) error {
 }
 
 func showAggregate(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:show"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.Query(&anyQuery{}); err != nil {
@@ -156,7 +156,7 @@ type newAggregate struct {
 }
 
 func createAggregate(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:create"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body newAggregate
@@ -200,7 +200,7 @@ func (c *aggregateChange) patch() aggregate.Patch {
 }
 
 func updateAggregate(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:update"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body struct {
@@ -221,7 +221,7 @@ func updateAggregate(q *Request) error {
 }
 
 func deleteAggregate(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:delete"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	num, err := q.aggregateNum()
@@ -239,7 +239,7 @@ type hostBody struct {
 }
 
 func addAggregateHost(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:add_host"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body struct {
@@ -260,7 +260,7 @@ func addAggregateHost(q *Request) error {
 }
 
 func removeAggregateHost(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:remove_host"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body struct {
@@ -281,7 +281,7 @@ func removeAggregateHost(q *Request) error {
 }
 
 func setAggregateMetadata(q *Request) error {
-	if err := q.Policy("os_compute_api:os-aggregates:set_metadata"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body struct {

@@ -2,8 +2,8 @@
 //
 // A request passes, in this order: the version header, the token, the path (an optional
 // project id is taken out), the route table with its ranges of versions, and the handler,
-// which asks policy, decodes with package microversion, calls a room and encodes. No room
-// below knows HTTP or versions.
+// which asks the policy rule of its line, decodes with package microversion, calls a room
+// and encodes. No room below knows HTTP or versions.
 //
 // Handlers are grouped by resource, one file each; routes.go lists all of them.
 //
@@ -76,7 +76,7 @@ func (c *Config) limits() server.Limits {
 // API is the service.
 type API struct {
 	cfg    Config
-	routes *httpd.Router[versioned]
+	routes *httpd.Router[*endpoint]
 	show   []showRule
 
 	// What servers' views are made of, remembered.
@@ -176,11 +176,11 @@ func (a *API) handle(q *Request, path string) error {
 		q.prefix = "/" + segments[0]
 		segments = segments[1:]
 	}
-	h, err := q.route(segments)
+	e, err := q.route(segments)
 	if err != nil {
 		return err
 	}
-	return h(q)
+	return e.serve(q)
 }
 
 // Consoles reads what guests wrote: the hosts.

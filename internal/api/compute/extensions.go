@@ -33,7 +33,7 @@ func (e extension) view() extensionView {
 }
 
 func (q *Request) extensions() ([]extension, error) {
-	if err := q.Policy("os_compute_api:extensions"); err != nil {
+	if err := q.Policy(); err != nil {
 		return nil, err
 	}
 	if err := q.noQuery(); err != nil {

@@ -24,7 +24,7 @@ func (q *Request) replyFlavorAccess(f *nova.Flavor) error {
 }
 
 func listFlavorAccess(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-access"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.noQuery(); err != nil {
@@ -62,7 +62,7 @@ func (q *Request) checkProject(id string) error {
 }
 
 func addFlavorAccess(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-access:add_tenant_access"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body struct {
@@ -82,7 +82,7 @@ func addFlavorAccess(q *Request) error {
 }
 
 func removeFlavorAccess(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-access:remove_tenant_access"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body struct {

@@ -25,7 +25,7 @@ type newFlavor struct {
 }
 
 func createFlavor(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-manage:create"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body newFlavor
@@ -58,7 +58,7 @@ type flavorUpdate struct {
 }
 
 func updateFlavor(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-manage:update"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body flavorUpdate
@@ -73,7 +73,7 @@ func updateFlavor(q *Request) error {
 }
 
 func deleteFlavor(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-manage:delete"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.API.flavors.Delete(q.R.Context(), q.Var("id")); err != nil {

@@ -59,7 +59,7 @@ func (m specMap) checked(v microversion.V) (map[string]string, error) {
 }
 
 func listFlavorSpecs(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-extra-specs:index"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.noQuery(); err != nil {
@@ -75,7 +75,7 @@ func listFlavorSpecs(q *Request) error {
 }
 
 func createFlavorSpecs(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-extra-specs:create"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body struct {
@@ -95,7 +95,7 @@ func createFlavorSpecs(q *Request) error {
 }
 
 func showFlavorSpec(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-extra-specs:show"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.noQuery(); err != nil {
@@ -118,7 +118,7 @@ func (o *oneSpec) DecodeMV(v microversion.V, raw []byte) error {
 }
 
 func updateFlavorSpec(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-extra-specs:update"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body oneSpec
@@ -139,7 +139,7 @@ func updateFlavorSpec(q *Request) error {
 }
 
 func deleteFlavorSpec(q *Request) error {
-	if err := q.Policy("os_compute_api:os-flavor-extra-specs:delete"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.API.flavors.DeleteSpec(q.R.Context(), q.viewer(), q.Var("id"), q.Var("key")); err != nil {

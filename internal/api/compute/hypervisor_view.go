@@ -113,7 +113,7 @@ type statistics struct {
 }
 
 func showStatistics(q *Request) error {
-	if err := q.Policy("os_compute_api:os-hypervisors:statistics"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Usage: true}, service.Every)

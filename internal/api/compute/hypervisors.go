@@ -76,12 +76,8 @@ func idOfVersion(v microversion.V, id string) bool {
 }
 
 func listHypervisors(detail bool) Handler {
-	rule := "os_compute_api:os-hypervisors:list"
-	if detail {
-		rule = "os_compute_api:os-hypervisors:list-detail"
-	}
 	return func(q *Request) error {
-		if err := q.Policy(rule); err != nil {
+		if err := q.Policy(); err != nil {
 			return err
 		}
 		var x hypervisorQuery
@@ -126,12 +122,8 @@ func (q *Request) replyHypervisors(list []service.Hypervisor, limit int, detail,
 
 // searchHypervisors is the old way to find hypervisors by a part of their names.
 func searchHypervisors(servers bool) Handler {
-	rule := "os_compute_api:os-hypervisors:search"
-	if servers {
-		rule = "os_compute_api:os-hypervisors:servers"
-	}
 	return func(q *Request) error {
-		if err := q.Policy(rule); err != nil {
+		if err := q.Policy(); err != nil {
 			return err
 		}
 		list, err := q.API.services.Hypervisors(q.R.Context(), service.Ask{Servers: servers}, service.Matching(q.Var("id")))
@@ -163,7 +155,7 @@ func (q *Request) hypervisor(ask service.Ask) (*service.Hypervisor, error) {
 }
 
 func showHypervisor(q *Request) error {
-	if err := q.Policy("os_compute_api:os-hypervisors:show"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var x struct {
@@ -183,7 +175,7 @@ func showHypervisor(q *Request) error {
 }
 
 func showUptime(q *Request) error {
-	if err := q.Policy("os_compute_api:os-hypervisors:uptime"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	h, err := q.hypervisor(service.Ask{})

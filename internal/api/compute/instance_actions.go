@@ -52,12 +52,12 @@ type actionsQuery struct {
 
 // recorded finds the server, deleted ones since 2.21, and the records about it, newest
 // first.
-func (q *Request) recorded(rule string) (*nova.Server, []saga.Record, error) {
+func (q *Request) recorded() (*nova.Server, []saga.Record, error) {
 	find := q.server
 	if q.V >= 21 {
 		find = q.serverOrDeleted
 	}
-	s, err := find(rule)
+	s, err := find()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,7 +74,7 @@ func listInstanceActions(q *Request) error {
 	if err := q.Query(&x); err != nil {
 		return err
 	}
-	_, recs, err := q.recorded("os_compute_api:os-instance-actions:list")
+	_, recs, err := q.recorded()
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func showInstanceAction(q *Request) error {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return err
 	}
-	s, recs, err := q.recorded("os_compute_api:os-instance-actions:show")
+	s, recs, err := q.recorded()
 	if err != nil {
 		return err
 	}

@@ -52,12 +52,12 @@ func briefKeypair(k *nova.Keypair) keypairBrief {
 
 // whose is the user whose key pairs a request is about: from 2.10 on, user_id may say
 // another than the caller.
-func (q *Request) whose(rule string, asked []string) (string, error) {
+func (q *Request) whose(asked []string) (string, error) {
 	user := q.Who.UserID
 	if len(asked) > 0 && asked[0] != "" {
 		user = asked[0]
 	}
-	return user, q.PolicyOn(rule, policy.Of("", user))
+	return user, q.PolicyAbout(policy.Of("", user))
 }
 
 type keypairQuery struct {
@@ -76,7 +76,7 @@ func listKeypairs(q *Request) error {
 	if err := q.Query(&x); err != nil {
 		return err
 	}
-	user, err := q.whose("os_compute_api:os-keypairs:index", x.UserID)
+	user, err := q.whose(x.UserID)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func showKeypair(q *Request) error {
 	if err := q.Query(&x); err != nil {
 		return err
 	}
-	user, err := q.whose("os_compute_api:os-keypairs:show", x.UserID)
+	user, err := q.whose(x.UserID)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func deleteKeypair(q *Request) error {
 	if err := q.Query(&x); err != nil {
 		return err
 	}
-	user, err := q.whose("os_compute_api:os-keypairs:delete", x.UserID)
+	user, err := q.whose(x.UserID)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func createKeypair(q *Request) error {
 		return err
 	}
 	b := &body.Keypair
-	user, err := q.whose("os_compute_api:os-keypairs:create", []string{b.UserID})
+	user, err := q.whose([]string{b.UserID})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package compute
 import (
 	"net/http"
 
+	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/store"
 )
 
@@ -47,7 +48,7 @@ type limitsQuery struct {
 }
 
 func showLimits(q *Request) error {
-	if err := q.Policy("os_compute_api:limits"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var x limitsQuery
@@ -56,7 +57,7 @@ func showLimits(q *Request) error {
 	}
 	project := q.Who.ProjectID
 	if x.TenantID != nil {
-		if err := q.Policy("os_compute_api:limits:other_project"); err != nil {
+		if err := q.PolicyOn("os_compute_api:limits:other_project", policy.Own(q.Who)); err != nil {
 			return err
 		}
 		project = *x.TenantID

@@ -26,6 +26,7 @@ type Request struct {
 	legacy bool   // below /v2
 	prefix string // "/{project_id}" when the path has one
 	vars   httpd.Vars
+	rule   policy.Handle // of the route or action
 	body   []byte
 }
 
@@ -67,12 +68,13 @@ func (q *Request) Query(x any) error {
 	return microversion.DecodeQuery(q.V, v, x)
 }
 
-// Policy asks a rule about the caller's own project.
-func (q *Request) Policy(rule string) error {
-	return q.PolicyOn(rule, policy.Of(q.Who.ProjectID, q.Who.UserID))
-}
+// Policy asks the rule of the route or action about the caller's own project.
+func (q *Request) Policy() error { return q.PolicyAbout(policy.Own(q.Who)) }
 
-// PolicyOn asks a rule about a target.
+// PolicyAbout asks the rule of the route or action about a target.
+func (q *Request) PolicyAbout(t policy.Target) error { return q.rule.Check(q.Who, t) }
+
+// PolicyOn asks another rule about a target.
 func (q *Request) PolicyOn(rule string, t policy.Target) error {
 	return q.API.cfg.Policy.Check(rule, q.Who, t)
 }

@@ -15,17 +15,17 @@ func (a *API) serverActionRoutes() []Route {
 
 // serverActions is the table of what can be posted to a server.
 func serverActions() []Action {
-	verb := func(name, rule string, v nova.Verb) Action {
-		return Action{name, "", rule, func(q *Request) error { return q.act(rule, v) }}
+	verb := func(v nova.Verb) Handler {
+		return func(q *Request) error { return q.act(v) }
 	}
 	return []Action{
-		verb("os-start", "os_compute_api:servers:start", nova.Start),
-		verb("os-stop", "os_compute_api:servers:stop", nova.Stop),
+		{"os-start", "", "os_compute_api:servers:start", verb(nova.Start)},
+		{"os-stop", "", "os_compute_api:servers:stop", verb(nova.Stop)},
 		{"reboot", "", "os_compute_api:servers:reboot", rebootServer},
-		verb("pause", "os_compute_api:os-pause-server:pause", nova.Pause),
-		verb("unpause", "os_compute_api:os-pause-server:unpause", nova.Unpause),
-		verb("suspend", "os_compute_api:os-suspend-server:suspend", nova.Suspend),
-		verb("resume", "os_compute_api:os-suspend-server:resume", nova.Resume),
+		{"pause", "", "os_compute_api:os-pause-server:pause", verb(nova.Pause)},
+		{"unpause", "", "os_compute_api:os-pause-server:unpause", verb(nova.Unpause)},
+		{"suspend", "", "os_compute_api:os-suspend-server:suspend", verb(nova.Suspend)},
+		{"resume", "", "os_compute_api:os-suspend-server:resume", verb(nova.Resume)},
 		{"lock", "", "os_compute_api:os-lock-server:lock", lockServer},
 		{"unlock", "", "os_compute_api:os-lock-server:unlock", unlockServer},
 		{"os-getConsoleOutput", "", "os_compute_api:os-console-output", consoleOutput},
@@ -36,13 +36,9 @@ func serverActions() []Action {
 
 // dispatch finds the action that a body names, among those that the version has.
 func (a *API) dispatch(table []Action) Handler {
-	type entry struct {
-		versions microversion.Range
-		handler  Handler
-	}
-	byName := make(map[string]entry, len(table))
+	byName := make(map[string]*endpoint, len(table))
 	for _, act := range table {
-		byName[act.Name] = entry{microversion.MustRange(act.Versions), act.Handler}
+		byName[act.Name] = &endpoint{microversion.MustRange(act.Versions), a.cfg.Policy.Handle(act.Rule), act.Handler}
 	}
 	return func(q *Request) error {
 		body, err := q.Body()
@@ -53,20 +49,20 @@ func (a *API) dispatch(table []Action) Handler {
 		if err != nil {
 			return err
 		}
-		e, ok := byName[name]
+		e := byName[name]
 		switch {
-		case !ok:
+		case e == nil:
 			return nova.Errorf(nova.Invalid, "There is no such action: %s", name)
 		case !e.versions.Contains(q.V):
 			return errNoRoute
 		}
-		return e.handler(q)
+		return e.serve(q)
 	}
 }
 
 // act does a verb that takes no arguments.
-func (q *Request) act(rule string, v nova.Verb) error {
-	s, err := q.server(rule)
+func (q *Request) act(v nova.Verb) error {
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -89,7 +85,7 @@ func rebootServer(q *Request) error {
 	if b.Reboot.Type[0]|0x20 == 'h' {
 		v = nova.HardReboot
 	}
-	return q.act("os_compute_api:servers:reboot", v)
+	return q.act(v)
 }
 
 func lockServer(q *Request) error {
@@ -102,7 +98,7 @@ func lockServer(q *Request) error {
 	if err := q.Decode(&b); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:os-lock-server:lock")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -117,7 +113,7 @@ func lockServer(q *Request) error {
 }
 
 func unlockServer(q *Request) error {
-	s, err := q.server("os_compute_api:os-lock-server:unlock")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -129,7 +125,7 @@ func unlockServer(q *Request) error {
 }
 
 func forceDelete(q *Request) error {
-	s, err := q.server("os_compute_api:os-deferred-delete:force")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -148,7 +144,7 @@ func resetState(q *Request) error {
 	if err := q.Decode(&b); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:os-admin-actions:reset_state")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -171,7 +167,7 @@ func consoleOutput(q *Request) error {
 	if err := q.Decode(&b); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:os-console-output")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}

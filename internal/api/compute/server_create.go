@@ -99,7 +99,7 @@ func createServer(q *Request) error {
 	if err := q.Decode(&b); err != nil {
 		return err
 	}
-	if err := q.Policy("os_compute_api:servers:create"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	req, err := q.newServer(&b)
@@ -189,7 +189,7 @@ func (q *Request) checkCerts(x *newServer, _ *server.CreateRequest) error {
 	if len(x.TrustedCerts) == 0 {
 		return nil
 	}
-	return q.Policy("os_compute_api:servers:create:trusted_certs")
+	return q.PolicyOn("os_compute_api:servers:create:trusted_certs", policy.Own(q.Who))
 }
 
 // readZone takes "zone", "zone:host", "zone:host:node" and "zone::node" apart.
@@ -207,14 +207,14 @@ func (q *Request) readZone(x *newServer, req *server.CreateRequest) error {
 	if req.ForcedHost == "" && req.ForcedNode == "" {
 		return nil
 	}
-	return q.Policy("os_compute_api:servers:create:forced_host")
+	return q.PolicyOn("os_compute_api:servers:create:forced_host", policy.Own(q.Who))
 }
 
 func (q *Request) readDestination(x *newServer, req *server.CreateRequest) error {
 	if x.Host == "" && x.Node == "" {
 		return nil
 	}
-	if err := q.Policy("compute:servers:create:requested_destination"); err != nil {
+	if err := q.PolicyOn("compute:servers:create:requested_destination", policy.Own(q.Who)); err != nil {
 		return err
 	}
 	if req.ForcedHost != "" || req.ForcedNode != "" {
@@ -245,7 +245,7 @@ func (q *Request) readNetworks(x *newServer, req *server.CreateRequest) error {
 	if req.NoNetwork || x.Networks.Word == "" && len(req.Networks) == 0 {
 		return nil
 	}
-	return q.Policy("os_compute_api:servers:create:attach_network")
+	return q.PolicyOn("os_compute_api:servers:create:attach_network", policy.Own(q.Who))
 }
 
 func (n *newNetwork) request() (nova.NetworkRequest, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/kilonova/kilonova/internal/nova"
+	"github.com/kilonova/kilonova/internal/policy"
 	"github.com/kilonova/kilonova/internal/server"
 )
 
@@ -44,7 +45,7 @@ func (q *Request) checkDevices(x *newServer, _ *server.CreateRequest) error {
 		return nova.Errorf(nova.Invalid, "Using different block_device_mapping syntaxes is not allowed in the same request.")
 	}
 	if len(x.BlockDevices)+len(x.BlockDevicesV2) > 0 {
-		if err := q.Policy("os_compute_api:servers:create:attach_volume"); err != nil {
+		if err := q.PolicyOn("os_compute_api:servers:create:attach_volume", policy.Own(q.Who)); err != nil {
 			return err
 		}
 	}

@@ -64,8 +64,7 @@ type serverGroupQuery struct {
 }
 
 func listServerGroups(q *Request) error {
-	const rule = "os_compute_api:os-server-groups:index"
-	if err := q.Policy(rule); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var x serverGroupQuery
@@ -73,7 +72,7 @@ func listServerGroups(q *Request) error {
 		return err
 	}
 	project := q.Who.ProjectID
-	if x.All != nil && q.Allows(rule+":all_projects", policy.Own(q.Who)) {
+	if x.All != nil && q.Allows("os_compute_api:os-server-groups:index:all_projects", policy.Own(q.Who)) {
 		project = ""
 	}
 	limit := q.API.cfg.Settings.MaxLimit
@@ -106,7 +105,7 @@ type newServerGroup struct {
 }
 
 func createServerGroup(q *Request) error {
-	if err := q.Policy("os_compute_api:os-server-groups:create"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var body newServerGroup
@@ -129,19 +128,19 @@ func createServerGroup(q *Request) error {
 }
 
 // serverGroup finds the group that the path names, and asks policy about it.
-func (q *Request) serverGroup(rule string) (*nova.ServerGroup, error) {
+func (q *Request) serverGroup() (*nova.ServerGroup, error) {
 	g, err := q.API.groups.Get(q.R.Context(), q.Var("id"))
 	if err != nil {
 		return nil, err
 	}
-	return g, q.PolicyOn(rule, policy.Of(g.ProjectID, g.UserID))
+	return g, q.PolicyAbout(policy.Of(g.ProjectID, g.UserID))
 }
 
 func showServerGroup(q *Request) error {
 	if err := q.noQuery(); err != nil {
 		return err
 	}
-	g, err := q.serverGroup("os_compute_api:os-server-groups:show")
+	g, err := q.serverGroup()
 	if err != nil {
 		return err
 	}
@@ -149,7 +148,7 @@ func showServerGroup(q *Request) error {
 }
 
 func deleteServerGroup(q *Request) error {
-	g, err := q.serverGroup("os_compute_api:os-server-groups:delete")
+	g, err := q.serverGroup()
 	if err != nil {
 		return err
 	}

@@ -39,11 +39,11 @@ type interfaceBody struct {
 
 // ports are the server's, as the network service has them now: a caller waits for their
 // states, so that what was known a while ago will not do.
-func (q *Request) ports(rule string) (*nova.Server, []nova.VIF, error) {
+func (q *Request) ports() (*nova.Server, []nova.VIF, error) {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return nil, nil, err
 	}
-	s, err := q.server(rule)
+	s, err := q.server()
 	if err != nil || q.API.cfg.Networks == nil {
 		return s, nil, err
 	}
@@ -65,7 +65,7 @@ func viewInterface(v nova.VIF) interfaceView {
 }
 
 func listInterfaces(q *Request) error {
-	_, vifs, err := q.ports("os_compute_api:os-attach-interfaces:list")
+	_, vifs, err := q.ports()
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func listInterfaces(q *Request) error {
 }
 
 func showInterface(q *Request) error {
-	s, vifs, err := q.ports("os_compute_api:os-attach-interfaces:show")
+	s, vifs, err := q.ports()
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func showInterface(q *Request) error {
 // detachInterface says that no host can do it yet, as Nova does of a driver that cannot. A
 // path that is not there would not do: clients take its 404 for a port that is gone already.
 func detachInterface(q *Request) error {
-	s, err := q.server("os_compute_api:os-attach-interfaces:delete")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}

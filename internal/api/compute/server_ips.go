@@ -16,11 +16,11 @@ func (a *API) serverAddressRoutes() []Route {
 }
 
 // ips are a server's addresses in their short form.
-func (q *Request) ips(rule string) (addresses, error) {
+func (q *Request) ips() (addresses, error) {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return nil, err
 	}
-	s, err := q.server(rule)
+	s, err := q.server()
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (q *Request) ips(rule string) (addresses, error) {
 }
 
 func listIPs(q *Request) error {
-	all, err := q.ips("os_compute_api:ips:index")
+	all, err := q.ips()
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func listIPs(q *Request) error {
 }
 
 func showIPs(q *Request) error {
-	all, err := q.ips("os_compute_api:ips:show")
+	all, err := q.ips()
 	if err != nil {
 		return err
 	}

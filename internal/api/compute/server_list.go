@@ -28,15 +28,11 @@ type search struct {
 }
 
 func listServers(detail bool) Handler {
-	rule := "os_compute_api:servers:index"
-	if detail {
-		rule = "os_compute_api:servers:detail"
-	}
 	return func(q *Request) error {
-		if err := q.Policy(rule); err != nil {
+		if err := q.Policy(); err != nil {
 			return err
 		}
-		find, err := q.search(rule)
+		find, err := q.search()
 		if err != nil {
 			return err
 		}
@@ -59,7 +55,7 @@ func listServers(detail bool) Handler {
 }
 
 // search reads the query.
-func (q *Request) search(rule string) (search, error) {
+func (q *Request) search() (search, error) {
 	var x serverQuery
 	f := search{limit: q.API.cfg.Settings.MaxLimit}
 	if err := q.Query(&x); err != nil {
@@ -77,7 +73,7 @@ func (q *Request) search(rule string) (search, error) {
 		return f, err
 	}
 	f.matches = append(f.matches, more...)
-	if err := f.projects(q, &x, rule); err != nil {
+	if err := f.projects(q, &x); err != nil {
 		return f, err
 	}
 	if x.Host != nil && all {
@@ -164,7 +160,7 @@ func (f *search) states(q *Request, x *serverQuery, all bool) error {
 }
 
 // projects reads whose servers are listed.
-func (f *search) projects(q *Request, x *serverQuery, rule string) error {
+func (f *search) projects(q *Request, x *serverQuery) error {
 	every := x.AllTenants != nil
 	if every && *x.AllTenants != "" {
 		var err error
@@ -180,7 +176,7 @@ func (f *search) projects(q *Request, x *serverQuery, rule string) error {
 		}
 		return nil
 	}
-	if err := q.Policy(rule + ":get_all_tenants"); err != nil {
+	if err := q.PolicyOn(q.rule.Name()+":get_all_tenants", policy.Own(q.Who)); err != nil {
 		return err
 	}
 	for _, p := range []*string{x.TenantID, x.ProjectID} {

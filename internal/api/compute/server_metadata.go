@@ -9,10 +9,8 @@ import (
 func (a *API) serverMetadataRoutes() []Route {
 	return []Route{
 		{"GET", "/servers/{id}/metadata", "", "os_compute_api:server-metadata:index", listMetadata},
-		{"POST", "/servers/{id}/metadata", "", "os_compute_api:server-metadata:create",
-			func(q *Request) error { return setMetadata(q, "os_compute_api:server-metadata:create", true) }},
-		{"PUT", "/servers/{id}/metadata", "", "os_compute_api:server-metadata:update_all",
-			func(q *Request) error { return setMetadata(q, "os_compute_api:server-metadata:update_all", false) }},
+		{"POST", "/servers/{id}/metadata", "", "os_compute_api:server-metadata:create", setMetadata(true)},
+		{"PUT", "/servers/{id}/metadata", "", "os_compute_api:server-metadata:update_all", setMetadata(false)},
 		{"GET", "/servers/{id}/metadata/{key}", "", "os_compute_api:server-metadata:show", showMetadata},
 		{"PUT", "/servers/{id}/metadata/{key}", "", "os_compute_api:server-metadata:update", updateMetadata},
 		{"DELETE", "/servers/{id}/metadata/{key}", "", "os_compute_api:server-metadata:delete", deleteMetadata},
@@ -33,34 +31,37 @@ func listMetadata(q *Request) error {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:server-metadata:index")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
 	return q.Reply(http.StatusOK, 0, &metadataBody{s.Metadata})
 }
 
-func setMetadata(q *Request, rule string, merge bool) error {
-	var b metadataBody
-	if err := q.Decode(&b); err != nil {
-		return err
+// setMetadata adds to the items, or puts others in their place.
+func setMetadata(merge bool) Handler {
+	return func(q *Request) error {
+		var b metadataBody
+		if err := q.Decode(&b); err != nil {
+			return err
+		}
+		s, err := q.server()
+		if err != nil {
+			return err
+		}
+		m, err := q.API.cfg.Servers.SetMetadata(q.R.Context(), s.ID, q.own(), b.Metadata, merge, q.Admin())
+		if err != nil {
+			return err
+		}
+		return q.Reply(http.StatusOK, 0, &metadataBody{m})
 	}
-	s, err := q.server(rule)
-	if err != nil {
-		return err
-	}
-	m, err := q.API.cfg.Servers.SetMetadata(q.R.Context(), s.ID, q.own(), b.Metadata, merge, q.Admin())
-	if err != nil {
-		return err
-	}
-	return q.Reply(http.StatusOK, 0, &metadataBody{m})
 }
 
 func showMetadata(q *Request) error {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:server-metadata:show")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func updateMetadata(q *Request) error {
 	if err := q.Decode(&b); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:server-metadata:update")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func updateMetadata(q *Request) error {
 }
 
 func deleteMetadata(q *Request) error {
-	s, err := q.server("os_compute_api:server-metadata:delete")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}

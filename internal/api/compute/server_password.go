@@ -18,7 +18,7 @@ func showPassword(q *Request) error {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:os-server-password:show")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func showPassword(q *Request) error {
 // clearPassword forgets it, so that the guest can post another one. As in Nova a lock keeps
 // nobody from it.
 func clearPassword(q *Request) error {
-	s, err := q.server("os_compute_api:os-server-password:clear")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func showServerPlacement(q *Request) error {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return err
 	}
-	s, err := q.server("kilonova:servers:placement")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}

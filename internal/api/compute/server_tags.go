@@ -29,8 +29,8 @@ type tagsBody struct {
 }
 
 // changeTags lets fn work out the new tags. A lock does not keep anybody from it, as in Nova.
-func (q *Request) changeTags(rule string, fn func([]string) ([]string, error)) (*nova.Server, error) {
-	s, err := q.server(rule)
+func (q *Request) changeTags(fn func([]string) ([]string, error)) (*nova.Server, error) {
+	s, err := q.server()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (q *Request) changeTags(rule string, fn func([]string) ([]string, error)) (
 }
 
 func listTags(q *Request) error {
-	s, err := q.server("os_compute_api:os-server-tags:index")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,7 @@ func replaceTags(q *Request) error {
 	if err := q.Decode(&b); err != nil {
 		return err
 	}
-	s, err := q.changeTags("os_compute_api:os-server-tags:update_all",
-		func([]string) ([]string, error) { return slices.Clone(b.Tags), nil })
+	s, err := q.changeTags(func([]string) ([]string, error) { return slices.Clone(b.Tags), nil })
 	if err != nil {
 		return err
 	}
@@ -59,7 +58,7 @@ func replaceTags(q *Request) error {
 }
 
 func deleteTags(q *Request) error {
-	_, err := q.changeTags("os_compute_api:os-server-tags:delete_all", func([]string) ([]string, error) { return nil, nil })
+	_, err := q.changeTags(func([]string) ([]string, error) { return nil, nil })
 	if err != nil {
 		return err
 	}
@@ -67,7 +66,7 @@ func deleteTags(q *Request) error {
 }
 
 func showTag(q *Request) error {
-	s, err := q.server("os_compute_api:os-server-tags:show")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -86,7 +85,7 @@ func addTag(q *Request) error {
 		return nova.Errorf(nova.Invalid, "The body of this request must be empty or null.")
 	}
 	tag, added := q.Var("tag"), false
-	s, err := q.changeTags("os_compute_api:os-server-tags:update", func(have []string) ([]string, error) {
+	s, err := q.changeTags(func(have []string) ([]string, error) {
 		switch {
 		case !utf8.ValidString(tag) || utf8.RuneCountInString(tag) > 60 || strings.ContainsAny(tag, ",/"):
 			return nil, nova.Errorf(nova.Invalid, "Tag '%s' is invalid. It must be a non empty string without characters '/' and ','. "+
@@ -112,7 +111,7 @@ func addTag(q *Request) error {
 
 func deleteTag(q *Request) error {
 	tag := q.Var("tag")
-	_, err := q.changeTags("os_compute_api:os-server-tags:delete", func(have []string) ([]string, error) {
+	_, err := q.changeTags(func(have []string) ([]string, error) {
 		i := slices.Index(have, tag)
 		if i < 0 {
 			return nil, nova.Errorf(nova.NotFound, "Instance %s has no tag '%s'", q.Var("id"), tag)

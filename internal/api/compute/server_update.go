@@ -27,7 +27,7 @@ func updateServer(q *Request) error {
 	if err := q.Decode(&b); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:servers:update")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}

@@ -35,28 +35,26 @@ func (q *Request) own() string {
 }
 
 // server finds the server that the path names, and asks policy about it.
-func (q *Request) server(rule string) (*nova.Server, error) {
-	return q.find(q.API.cfg.Servers.Get, rule)
-}
+func (q *Request) server() (*nova.Server, error) { return q.find(q.API.cfg.Servers.Get) }
 
 // serverOrDeleted is server, and finds deleted ones too.
-func (q *Request) serverOrDeleted(rule string) (*nova.Server, error) {
-	return q.find(q.API.cfg.Servers.GetDeleted, rule)
+func (q *Request) serverOrDeleted() (*nova.Server, error) {
+	return q.find(q.API.cfg.Servers.GetDeleted)
 }
 
-func (q *Request) find(get func(ctx context.Context, id, projectID string) (*nova.Server, error), rule string) (*nova.Server, error) {
+func (q *Request) find(get func(ctx context.Context, id, projectID string) (*nova.Server, error)) (*nova.Server, error) {
 	s, err := get(q.R.Context(), q.Var("id"), q.own())
 	if err != nil {
 		return nil, err
 	}
-	return s, q.PolicyOn(rule, targetOf(s))
+	return s, q.PolicyAbout(targetOf(s))
 }
 
 func showServer(q *Request) error {
 	if err := q.Query(&emptyQuery{}); err != nil {
 		return err
 	}
-	s, err := q.server("os_compute_api:servers:show")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}
@@ -97,7 +95,7 @@ func (q *Request) seeGroup(l *lens, s *nova.Server) error {
 }
 
 func deleteServer(q *Request) error {
-	s, err := q.server("os_compute_api:servers:delete")
+	s, err := q.server()
 	if err != nil {
 		return err
 	}

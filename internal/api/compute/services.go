@@ -73,7 +73,7 @@ type serviceQuery struct {
 }
 
 func listServices(q *Request) error {
-	if err := q.Policy("os_compute_api:os-services:list"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var x serviceQuery
@@ -150,7 +150,7 @@ var serviceVerbs = map[string]struct {
 }
 
 func actOnService(q *Request) error {
-	if err := q.Policy("os_compute_api:os-services:update"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var b serviceAction
@@ -203,7 +203,7 @@ func (b *serviceUpdate) patch() (service.Patch, error) {
 }
 
 func updateService(q *Request) error {
-	if err := q.Policy("os_compute_api:os-services:update"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	id := q.Var("id")
@@ -228,7 +228,7 @@ func updateService(q *Request) error {
 }
 
 func deleteService(q *Request) error {
-	if err := q.Policy("os_compute_api:os-services:delete"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	id := q.Var("id")

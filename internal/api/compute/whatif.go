@@ -33,7 +33,7 @@ var noForecasts = nova.Errorf(nova.NotImplemented, "No scheduler runs in this pr
 
 // whatIf answers a question without touching anything.
 func whatIf(q *Request) error {
-	if err := q.Policy("kilonova:placement:what-if"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.Query(&emptyQuery{}); err != nil {
@@ -88,7 +88,7 @@ type capacityQuery struct {
 
 // showCapacity says how many more servers of a flavor fit.
 func showCapacity(q *Request) error {
-	if err := q.Policy("kilonova:capacity"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	var x capacityQuery

@@ -98,7 +98,7 @@ func (q *Request) replyZones(list []*zoneView) error {
 }
 
 func listZones(q *Request) error {
-	if err := q.Policy("os_compute_api:os-availability-zone:list"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.noQuery(); err != nil {
@@ -112,7 +112,7 @@ func listZones(q *Request) error {
 }
 
 func detailZones(q *Request) error {
-	if err := q.Policy("os_compute_api:os-availability-zone:detail"); err != nil {
+	if err := q.Policy(); err != nil {
 		return err
 	}
 	if err := q.noQuery(); err != nil {
