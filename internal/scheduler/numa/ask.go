@@ -24,7 +24,7 @@ func (s source) both(key string) (flavor, image string) {
 // refused as Nova's API refuses it.
 func Of(f *nova.Flavor, image map[string]string) (*Ask, error) {
 	s := source{flavor: f, image: image, allCPUs: nova.CPURange(0, int(min(f.VCPUs, nova.MaxCPU+1))-1)}
-	if _, _, err := shapes(s); err != nil {
+	if _, err := nova.CPUShapeOf(f, image); err != nil {
 		return nil, err
 	}
 	a := &Ask{}

@@ -173,32 +173,6 @@ func TestAnAskComesToResourcesAndTraits(t *testing.T) {
 	}
 }
 
-func TestAGuestsShapeIsTheOneThatIsPreferredAndAddsUp(t *testing.T) {
-	for _, x := range []struct {
-		vcpus         int64
-		flavor, image kv
-		want          string
-	}{
-		{4, nil, nil, "{4 1 1}"},
-		{8, kv{"hw:cpu_sockets": "2"}, nil, "{2 4 1}"},
-		{8, kv{"hw:cpu_sockets": "2", "hw:cpu_threads": "2"}, nil, "{2 2 2}"},
-		{8, kv{"hw:cpu_max_sockets": "1"}, nil, "{1 8 1}"},
-		{8, kv{"hw:cpu_max_sockets": "1", "hw:cpu_max_cores": "4"}, nil, "{1 4 2}"},
-		{8, kv{"hw:cpu_cores": "4"}, kv{"hw_cpu_threads": "2"}, "{4 1 2}"},
-		{8, kv{"hw:cpu_sockets": "4"}, kv{"hw_cpu_max_sockets": "2"}, "{2 4 1}"},
-		{7, kv{"hw:cpu_max_sockets": "2", "hw:cpu_max_cores": "2", "hw:cpu_max_threads": "2"}, nil, "Requested vCPU limits 2:2:2 are impossible to satisfy for vcpus count 7"},
-	} {
-		s, err := numa.ShapeOf(&nova.Flavor{VCPUs: x.vcpus, ExtraSpecs: x.flavor}, x.image)
-		got := fmt.Sprint(s)
-		if err != nil {
-			got = err.Error()
-		}
-		if got != x.want {
-			t.Errorf("%d of %v %v: %s; want %s", x.vcpus, x.flavor, x.image, got, x.want)
-		}
-	}
-}
-
 // FuzzOf holds that no extra spec and no image property makes a panic, an error that is not
 // the asker's, or cells that do not add up.
 func FuzzOf(f *testing.F) {
@@ -229,6 +203,8 @@ func FuzzOf(f *testing.F) {
 		if len(a.Cells) > 0 && (n != cpus.Len() || int64(n) != flavor.VCPUs || mem != flavor.MemoryMiB) {
 			t.Fatalf("%d CPUs and %d MiB in %d cells", n, mem, len(a.Cells))
 		}
-		_, _ = numa.ShapeOf(flavor, image)
+		if shape, err := nova.CPUShapeOf(flavor, image); err != nil || shape.Sockets*shape.Cores*shape.Threads != flavor.VCPUs {
+			t.Fatalf("%d processors are %v, %v", flavor.VCPUs, shape, err)
+		}
 	})
 }

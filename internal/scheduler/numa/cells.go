@@ -16,15 +16,6 @@ func badImage(err error) error {
 	return nova.Errorf(nova.Invalid, "Invalid image metadata. Error: %s", err.Error())
 }
 
-// integer parses as Python's int does, with Python's words.
-func integer(text string) (int64, error) {
-	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("invalid literal for int() with base 10: '%s'", text)
-	}
-	return n, nil
-}
-
 // nodes reads hw:numa_nodes; 0 when nothing is asked.
 func (s source) nodes() (int, error) {
 	flavor, image := s.both("numa_nodes")
@@ -38,7 +29,7 @@ func (s source) nodes() (int, error) {
 	if text == "" {
 		return 0, nil
 	}
-	n, err := integer(text)
+	n, err := nova.ParseInt(text)
 	if err != nil && flavor == "" {
 		return 0, badImage(err)
 	}
@@ -96,7 +87,7 @@ func (s source) cells(nodes int, pinned nova.CPUs) ([]Cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	mem, err := spread(s, "numa_mem", integer)
+	mem, err := spread(s, "numa_mem", nova.ParseInt)
 	if err != nil {
 		return nil, err
 	}

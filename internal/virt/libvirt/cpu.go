@@ -1,7 +1,6 @@
 package libvirt
 
 import (
-	"strconv"
 	"strings"
 
 	"libvirt.org/go/libvirtxml"
@@ -32,8 +31,11 @@ func makeCPU(m machine, d *doc) error {
 			cpu.Features = append(cpu.Features, cpuFeature(flag))
 		}
 	}
-	sockets, cores, threads := topology(m)
-	cpu.Topology = &libvirtxml.DomainCPUTopology{Sockets: sockets, Cores: cores, Threads: threads}
+	shape, err := nova.CPUShapeOf(&nova.Flavor{VCPUs: int64(m.VCPUs), ExtraSpecs: m.ExtraSpecs}, m.ImageMeta)
+	if err != nil {
+		return err
+	}
+	cpu.Topology = &libvirtxml.DomainCPUTopology{Sockets: int(shape.Sockets), Cores: int(shape.Cores), Threads: int(shape.Threads)}
 	d.CPU = cpu
 	return nil
 }
@@ -43,34 +45,6 @@ func cpuFeature(flag string) libvirtxml.DomainCPUFeature {
 		return libvirtxml.DomainCPUFeature{Policy: "disable", Name: strings.ToLower(name)}
 	}
 	return libvirtxml.DomainCPUFeature{Policy: "require", Name: strings.ToLower(strings.TrimPrefix(flag, "+"))}
-}
-
-// topology is what the flavor or the image prefers, where that adds up; else a socket for
-// each VCPU, as Nova does.
-func topology(m machine) (sockets, cores, threads int) {
-	ask := func(what string) int {
-		for _, v := range []string{m.ExtraSpecs["hw:cpu_"+what], m.ImageMeta["hw_cpu_"+what]} {
-			if n, err := strconv.Atoi(v); err == nil && n > 0 && n <= m.VCPUs {
-				return n
-			}
-		}
-		return 0
-	}
-	sockets, cores, threads = ask("sockets"), ask("cores"), ask("threads")
-	known := max(1, sockets) * max(1, cores) * max(1, threads)
-	switch rest := m.VCPUs / known; {
-	case m.VCPUs%known != 0:
-		return m.VCPUs, 1, 1
-	case sockets == 0:
-		sockets = rest
-	case cores == 0:
-		cores = rest
-	case threads == 0:
-		threads = rest
-	case rest != 1:
-		return m.VCPUs, 1, 1
-	}
-	return sockets, max(1, cores), max(1, threads)
 }
 
 func makeFeatures(m machine, d *doc) error {

@@ -208,23 +208,6 @@ func TestAGuestWithAMediatedDeviceIsRefused(t *testing.T) {
 	}
 }
 
-func TestTopologyAddsUp(t *testing.T) {
-	for _, c := range []struct {
-		vcpus                int
-		specs                map[string]string
-		sockets, cores, thrs int
-	}{
-		{4, nil, 4, 1, 1}, {4, map[string]string{"hw:cpu_sockets": "1"}, 1, 4, 1}, {8, map[string]string{"hw:cpu_cores": "2", "hw:cpu_threads": "2"}, 2, 2, 2},
-		{4, map[string]string{"hw:cpu_sockets": "3"}, 4, 1, 1}, {4, map[string]string{"hw:cpu_sockets": "2", "hw:cpu_cores": "2"}, 2, 2, 1},
-		{8, map[string]string{"hw:cpu_sockets": "2", "hw:cpu_cores": "2", "hw:cpu_threads": "1"}, 8, 1, 1}, {3, map[string]string{"hw:cpu_cores": "x"}, 3, 1, 1},
-	} {
-		s, k, n := topology(machine{Domain: virt.Domain{VCPUs: c.vcpus, ExtraSpecs: c.specs}})
-		if s != c.sockets || k != c.cores || n != c.thrs || s*k*n != c.vcpus {
-			t.Errorf("%d VCPUs, %v: %d sockets, %d cores, %d threads", c.vcpus, c.specs, s, k, n)
-		}
-	}
-}
-
 func FuzzMark(f *testing.F) {
 	f.Add(`<guest boots="3" dir="/x" root="/dev/vda"/>`)
 	f.Add(`<guest boots="x"/>`)
