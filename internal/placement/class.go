@@ -15,6 +15,7 @@ type Table struct {
 	classes []*Class  // by row
 	sizes   []int32   // members, by row
 	find    map[uint64]*Class
+	blocks  *blocks // nil: the table is small
 	at      int
 }
 
@@ -140,10 +141,11 @@ func (ix *Index) enter(t *tree, s *Shape, label any, used []int64) {
 			tb.used[i] = append(tb.used[i], n)
 		}
 		tb.find[sum] = c
+		tb.added(ix.Blocking)
 	}
 	t.class, t.at = c, int32(len(c.members))
 	c.members = append(c.members, t)
-	tb.sizes[c.row]++
+	tb.resized(c.row, 1)
 }
 
 // leave takes a tree out of its class, and removes what has become empty.
@@ -154,7 +156,7 @@ func (ix *Index) leave(t *tree) {
 	c.members[t.at].at = t.at
 	c.members[last] = nil
 	c.members = c.members[:last]
-	c.sizes[c.row]--
+	c.resized(c.row, -1)
 	s := c.Shape
 	if last == 0 {
 		ix.empty(c)
@@ -170,6 +172,7 @@ func (ix *Index) empty(c *Class) {
 	if sum := sumOf(c.vector(nil)); tb.find[sum] == c {
 		delete(tb.find, sum)
 	}
+	tb.dropped(c.row)
 	last := len(tb.classes) - 1
 	for i, col := range tb.used {
 		col[c.row] = col[last]

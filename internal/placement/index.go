@@ -18,6 +18,9 @@ import (
 //
 // An Index is plain data: its user sees to it that nobody writes while somebody reads.
 type Index struct {
+	// Blocking is set before the first provider comes.
+	Blocking Blocking
+
 	shapes map[string]*Shape
 	tables map[tableKey]*Table
 	order  []*Table
@@ -59,13 +62,14 @@ type tree struct {
 // NewIndex makes an empty index.
 func NewIndex() *Index {
 	return &Index{
-		shapes:  map[string]*Shape{},
-		tables:  map[tableKey]*Table{},
-		trees:   map[string]*tree{},
-		places:  map[string]place{},
-		sharing: map[*tree]bool{},
-		orphans: map[string]*store.Provider{},
-		early:   map[string]any{},
+		Blocking: usual,
+		shapes:   map[string]*Shape{},
+		tables:   map[tableKey]*Table{},
+		trees:    map[string]*tree{},
+		places:   map[string]place{},
+		sharing:  map[*tree]bool{},
+		orphans:  map[string]*store.Provider{},
+		early:    map[string]any{},
 	}
 }
 

@@ -192,10 +192,12 @@ func (w *world) step(t *rapid.T, ix *Index) {
 func TestAnIndexThatFollowsChangesIsAsGoodAsANewOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ix := NewIndex()
+		ix.Blocking = Blocking{From: rapid.IntRange(1, 6).Draw(t, "blocks from"), Size: rapid.IntRange(1, 4).Draw(t, "rows of a block")}
 		w := &world{ps: map[string]*store.Provider{}, labels: map[string]string{}}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			w.step(t, ix)
 			w.check(t, ix)
+			checkBlocks(t, ix)
 		}
 		ix.Replace(slices.Collect(maps.Values(w.ps)))
 		w.check(t, ix)

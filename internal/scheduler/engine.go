@@ -144,6 +144,8 @@ type decision struct {
 	// Of walk.go.
 	walks      []walked
 	rowNums    []int32
+	blocks     []*placement.Block
+	bounds     []float64
 	lines      []line
 	steps      []step
 	plainShape *placement.Shape
@@ -220,12 +222,14 @@ func (d *decision) end() {
 	clear(d.best)
 	clear(d.rules)
 	clear(d.walks)
+	clear(d.blocks)
 	clear(d.lines)
 	clear(d.steps)
 	clear(d.named)
 	e := d.engine
 	*d = decision{asks: d.asks[:0], rules: d.rules[:0], rows: d.rows[:0], levels: d.levels[:0], judges: d.judges[:0], entries: d.entries[:0],
-		tables: d.tables[:0], raws: d.raws[:0], best: d.best[:0], plain: d.plain[:0], walks: d.walks[:0], rowNums: d.rowNums[:0], lines: d.lines[:0], steps: d.steps[:0],
+		tables: d.tables[:0], raws: d.raws[:0], best: d.best[:0], plain: d.plain[:0], walks: d.walks[:0], rowNums: d.rowNums[:0],
+		blocks: d.blocks[:0], bounds: d.bounds[:0], lines: d.lines[:0], steps: d.steps[:0],
 		named: d.named[:0]}
 	e.spare.Put(d)
 }

@@ -79,6 +79,8 @@ type scene struct {
 
 func newScene(t *rapid.T, weighers []weigher.Weigher) scene {
 	s := scene{placement.NewIndex(), small{map[string]*known{}}, map[string]label{}}
+	s.ix.Blocking = placement.Blocking{From: rapid.SampledFrom([]int{2, 8, 1000}).Draw(t, "blocks from"), Size: rapid.IntRange(1, 6).Draw(t, "rows of a block")}
+	alike := rapid.Bool().Draw(t, "hosts alike but for what is used")
 	var all []*store.Provider
 	var kinds []*facts
 	for i := range rapid.IntRange(1, 3).Draw(t, "kinds") {
@@ -109,10 +111,13 @@ func newScene(t *rapid.T, weighers []weigher.Weigher) scene {
 		id := "provider " + name
 		p := &store.Provider{ID: id, RootID: id, Name: "node " + name, Inventories: map[string]store.Inventory{}}
 		big := rapid.Int64Range(1, 2).Draw(t, "size")
+		if alike {
+			big = 2
+		}
 		for j, n := range []int64{8, 8192, 100} {
 			class := nova.ClassNames[j]
 			inv := store.Inventory{Total: n * big, MinUnit: 1, MaxUnit: n * big, StepSize: 1, Ratio: 1}
-			inv.Used = rapid.Int64Range(0, 3).Draw(t, class) * n / 4
+			inv.Used = rapid.Int64Range(0, 7).Draw(t, class) * n / 8
 			p.Inventories[class] = inv
 		}
 		all = append(all, p)
@@ -120,6 +125,9 @@ func newScene(t *rapid.T, weighers []weigher.Weigher) scene {
 		l := label{facts: rapid.SampledFrom(kinds).Draw(t, "kind")}
 		l.counts = filter.Counters{Instances: rapid.Int32Range(0, 5).Draw(t, "servers"), IOOps: rapid.Int32Range(0, 3).Draw(t, "io"),
 			Failed: rapid.Int32Range(0, 1).Draw(t, "failed")}
+		if alike {
+			l = label{facts: kinds[0]}
+		}
 		s.label[id] = l
 	}
 	s.ix.Replace(all)

@@ -58,9 +58,10 @@ type need struct {
 	column   int
 	capacity int64
 	n        int64
-	// Of the rows at hand: how many hosts lack this first, and the row with the most left.
+	// Of the rows at hand: how many hosts lack this first, and who has the most left.
 	hosts int
-	row   int
+	row   int              // -1: none
+	block *placement.Block // instead of row: it has that row
 	free  int64
 }
 
@@ -100,7 +101,7 @@ func (d *decision) needs(s *placement.Shape) []need {
 func (d *decision) beginLacks(t *placement.Table) {
 	d.lacks = d.needs(t.Shape)
 	for i := range d.lacks {
-		d.lacks[i].hosts, d.lacks[i].row = 0, -1
+		d.lacks[i].hosts, d.lacks[i].row, d.lacks[i].block = 0, -1, nil
 	}
 }
 
@@ -122,13 +123,45 @@ func (d *decision) lacking(t *placement.Table, from, to int) {
 	}
 }
 
+// lackingBlock counts that the question fits on no row of a block, if all of them lack the same
+// first.
+func (d *decision) lackingBlock(b *placement.Block) bool {
+	for i := range d.lacks {
+		x := &d.lacks[i]
+		least := x.capacity - b.High[x.column] // that is left in any row
+		if least >= x.n {
+			continue // they all have enough of it
+		}
+		free := x.capacity - b.Low[x.column]
+		if free >= x.n {
+			return false // some have
+		}
+		d.hosts += b.Hosts
+		x.hosts += b.Hosts
+		if x.block == nil && x.row < 0 || free > x.free {
+			x.block, x.free = b, free
+		}
+		return true
+	}
+	return false
+}
+
 // endLacks notes what the rows lacked.
 func (d *decision) endLacks(t *placement.Table) {
 	for i := range d.lacks {
 		if x := &d.lacks[i]; x.hosts > 0 {
-			d.note(x.class, filter.Why{Text: "{free} free, {asked} asked", Asked: float64(x.n), Free: float64(x.free), Resource: true}, x.hosts, t.At(x.row), nil)
+			d.note(x.class, filter.Why{Text: "{free} free, {asked} asked", Asked: float64(x.n), Free: float64(x.free), Resource: true}, x.hosts, t.At(x.at(t)), nil)
 		}
 	}
+}
+
+// at is a row that has the most left.
+func (x *need) at(t *placement.Table) int {
+	if x.block == nil {
+		return x.row
+	}
+	used := t.UsedColumn(x.column)
+	return int(x.block.Rows[slices.IndexFunc(x.block.Rows, func(row int32) bool { return used[row] == x.block.Low[x.column] })])
 }
 
 // short counts a row for the first of the needs that it has not enough of.
@@ -140,8 +173,8 @@ func short(needs []need, t *placement.Table, row, n int) bool {
 			continue
 		}
 		x.hosts += n
-		if x.row < 0 || free > x.free {
-			x.row, x.free = row, free
+		if x.block == nil && x.row < 0 || free > x.free {
+			x.row, x.block, x.free = row, nil, free
 		}
 		return true
 	}

@@ -7,29 +7,53 @@ import (
 
 // walked is a table whose classes were taken in by a walk along its columns: where no filter
 // looks at what is used, and every weigher is a straight line of it, no class is looked at but
-// the chosen one. The numbers are the same, to the last bit.
+// the chosen one. Of a large table whole blocks are taken in by their bounds, and their rows
+// are looked at only if one of them can be among the best. The numbers are the same, to the
+// last bit.
 type walked struct {
-	table    *placement.Table
-	at       int32 // of decision.tables
-	from, to int   // of decision.rowNums
-	first    int   // of decision.lines: those of the judges that have one, in their order
+	table  *placement.Table
+	at     int32   // of decision.tables
+	rows   stretch // of decision.rowNums
+	blocks stretch // of decision.blocks
+	first  int     // of decision.lines: those of the judges that have one, in their order
 }
+
+// stretch is from where to where in a list.
+type stretch struct{ from, to int }
 
 // line is a weigher's number along a table.
 type line struct {
 	base, per float64
+	column    int
 	used      []int64 // by row; nil: nothing is
 }
 
 func (l *line) number(row int32, floor bool) float64 {
+	if l.used == nil {
+		return l.of(0, floor)
+	}
+	return l.of(l.used[row], floor)
+}
+
+// of is the number where so much is used.
+func (l *line) of(used int64, floor bool) float64 {
 	n := l.base
 	if l.used != nil {
-		n -= l.per * float64(l.used[row])
+		n -= l.per * float64(used)
 	}
 	if floor {
 		n = max(n, 0)
 	}
 	return n
+}
+
+// ends are the numbers at the bounds of a block.
+func (l *line) ends(b *placement.Block, floor bool) (x, y float64) {
+	if l.used == nil {
+		n := l.of(0, floor)
+		return n, n
+	}
+	return l.of(b.Low[l.column], floor), l.of(b.High[l.column], floor)
 }
 
 // straight finds the lines of a table, if it can be walked.
@@ -49,7 +73,7 @@ func (d *decision) straight(t *placement.Table, h *filter.Host, v verdict) (firs
 		}
 		l := line{base: j.Line.Base(h), per: j.Line.Per}
 		for _, column := range d.room.columns[j.Line.Class] {
-			l.used = t.UsedColumn(column)
+			l.column, l.used = column, t.UsedColumn(column)
 		}
 		d.lines = append(d.lines, l)
 	}
@@ -58,6 +82,46 @@ func (d *decision) straight(t *placement.Table, h *filter.Host, v verdict) (firs
 
 // walk takes in the classes of a table that fit.
 func (d *decision) walk(t *placement.Table, h *filter.Host, v verdict, first int, at int32) {
+	w := walked{table: t, at: at, rows: stretch{from: len(d.rowNums)}, blocks: stretch{from: len(d.blocks)}, first: first}
+	n := 0
+	if sieve, ok := d.ix.Sieve(t, d.asks[0]); ok && len(d.single) == 0 {
+		n = d.sift(t, &sieve)
+	} else {
+		n = d.fitRows(t)
+	}
+	w.rows.to, w.blocks.to = len(d.rowNums), len(d.blocks)
+	rows, blocks := d.rowNums[w.rows.from:], d.blocks[w.blocks.from:]
+	d.hosts += n
+	if len(rows)+len(blocks) == 0 {
+		return
+	}
+	if v.fails {
+		d.note(v.rule, v.why, n, t.At(int(someRow(rows, blocks))), nil)
+		d.rowNums, d.blocks = d.rowNums[:w.rows.from], d.blocks[:w.blocks.from]
+		return
+	}
+	d.passed += n
+	d.constants(h, at)
+	l := first
+	for i := range d.judges {
+		if j := &d.judges[i]; j.raw >= 0 {
+			j.widen(&d.lines[l], rows, blocks)
+			l++
+		}
+	}
+	d.walks = append(d.walks, w)
+}
+
+// someRow is one of those at hand.
+func someRow(rows []int32, blocks []*placement.Block) int32 {
+	if len(rows) > 0 {
+		return rows[0]
+	}
+	return blocks[0].Rows[0]
+}
+
+// fitRows takes in the rows of a table that fit, and answers how many hosts these are.
+func (d *decision) fitRows(t *placement.Table) (n int) {
 	from := len(d.rowNums)
 	d.rowNums = d.ix.FittingRows(t, d.asks[0], d.rowNums)
 	if rows := d.rowNums[from:]; len(rows) < t.Len() {
@@ -68,41 +132,58 @@ func (d *decision) walk(t *placement.Table, h *filter.Host, v verdict, first int
 		}
 		d.lacking(t, next, t.Len())
 	}
-	n := d.withoutSingles(t, from)
-	rows := d.rowNums[from:]
-	d.hosts += n
-	if len(rows) == 0 {
-		return
-	}
-	if v.fails {
-		d.note(v.rule, v.why, n, t.At(int(rows[0])), nil)
-		d.rowNums = d.rowNums[:from]
-		return
-	}
-	d.passed += n
-	d.constants(h, at)
-	l := first
-	for i := range d.judges {
-		j := &d.judges[i]
-		if j.raw < 0 {
+	return d.withoutSingles(t, from)
+}
+
+// sift takes in the blocks of a table that fit, and of those that fit in part the rows, and
+// answers how many hosts these are.
+func (d *decision) sift(t *placement.Table, sieve *placement.Sieve) (n int) {
+	sizes := t.Sizes()
+	for _, b := range t.Blocks() {
+		switch sieve.Block(b) {
+		case placement.FitsAll:
+			d.blocks = append(d.blocks, b)
+			n += b.Hosts
 			continue
+		case placement.FitsNone:
+			if d.lackingBlock(b) {
+				continue
+			}
 		}
+		for _, row := range b.Rows {
+			if sieve.Row(row) {
+				d.rowNums = append(d.rowNums, row)
+				n += int(sizes[row])
+			} else {
+				d.lacking(t, int(row), int(row)+1)
+			}
+		}
+	}
+	return n
+}
+
+// widen takes the numbers of rows and blocks into the judge's scale.
+func (j *judge) widen(l *line, rows []int32, blocks []*placement.Block) {
+	if len(rows) > 0 {
 		low, high := rows[0], rows[0]
-		if used := d.lines[l].used; used != nil {
+		if l.used != nil {
 			for _, row := range rows {
-				if used[row] < used[low] {
+				if l.used[row] < l.used[low] {
 					low = row
 				}
-				if used[row] > used[high] {
+				if l.used[row] > l.used[high] {
 					high = row
 				}
 			}
 		}
-		j.scale.Add(d.lines[l].number(low, j.Floor))
-		j.scale.Add(d.lines[l].number(high, j.Floor))
-		l++
+		j.scale.Add(l.number(low, j.Floor))
+		j.scale.Add(l.number(high, j.Floor))
 	}
-	d.walks = append(d.walks, walked{t, at, from, len(d.rowNums), first})
+	for _, b := range blocks {
+		x, y := l.ends(b, j.Floor)
+		j.scale.Add(x)
+		j.scale.Add(y)
+	}
 }
 
 // withoutSingles counts the hosts of the rows from a place on, and drops rows all of whose
@@ -154,20 +235,69 @@ func (d *decision) offerWalked(w *walked) {
 			d.steps = append(d.steps, s)
 		}
 	}
-	for _, row := range d.rowNums[w.from:w.to] {
-		sum := 0.0
-		for i := range d.steps {
-			s := &d.steps[i]
-			if s.line == nil {
-				sum += s.times * s.scaled
-				continue
-			}
-			sum += s.times * ((s.line.number(row, s.floor) - s.low) / s.span)
-		}
-		if d.hopeless(sum) {
+	for _, row := range d.rowNums[w.rows.from:w.rows.to] {
+		d.offerRow(w, row)
+	}
+	d.offerBlocks(w, d.blocks[w.blocks.from:w.blocks.to])
+}
+
+// offerRow weighs a row.
+func (d *decision) offerRow(w *walked, row int32) {
+	sum := 0.0
+	for i := range d.steps {
+		s := &d.steps[i]
+		if s.line == nil {
+			sum += s.times * s.scaled
 			continue
 		}
-		c := w.table.At(int(row))
-		d.offer(entry{class: c, table: w.at, n: int32(c.Len() - len(d.single[c]))}, sum)
+		sum += s.times * ((s.line.number(row, s.floor) - s.low) / s.span)
 	}
+	if d.hopeless(sum) {
+		return
+	}
+	c := w.table.At(int(row))
+	d.offer(entry{class: c, table: w.at, n: int32(c.Len() - len(d.single[c]))}, sum)
+}
+
+// offerBlocks weighs the rows of blocks, but for those that have none which can be among the
+// best. The most promising block comes first, so that there is something to beat.
+func (d *decision) offerBlocks(w *walked, blocks []*placement.Block) {
+	if len(blocks) == 0 {
+		return
+	}
+	d.bounds = d.bounds[:0]
+	top := 0
+	for i, b := range blocks {
+		d.bounds = append(d.bounds, d.bound(b))
+		if d.bounds[i] > d.bounds[top] {
+			top = i
+		}
+	}
+	offer := func(b *placement.Block) {
+		for _, row := range b.Rows {
+			d.offerRow(w, row)
+		}
+	}
+	offer(blocks[top])
+	for i, b := range blocks {
+		if i != top && !d.hopeless(d.bounds[i]) {
+			offer(b)
+		}
+	}
+}
+
+// bound is what no row of a block weighs more than. Each step goes one way from bound to bound,
+// rounded or not, so the better of its ends is the most that it adds.
+func (d *decision) bound(b *placement.Block) float64 {
+	sum := 0.0
+	for i := range d.steps {
+		s := &d.steps[i]
+		if s.line == nil {
+			sum += s.times * s.scaled
+			continue
+		}
+		x, y := s.line.ends(b, s.floor)
+		sum += max(s.times*((x-s.low)/s.span), s.times*((y-s.low)/s.span))
+	}
+	return sum
 }
