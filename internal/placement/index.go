@@ -13,8 +13,9 @@ import (
 // once for a class, whatever the number of its members.
 //
 // There is a Table for each shape and label, whose rows are the classes; what is used is
-// kept there column by column, so that when no two hosts are alike a question is a walk along a
-// few arrays. A claim takes a tree from one row to another.
+// kept there column by column, and rows near one another stand in Blocks with bounds, so that
+// when no two hosts are alike a question is a look at some bounds and a few rows. A claim takes
+// a tree from one row to another.
 //
 // An Index is plain data: its user sees to it that nobody writes while somebody reads.
 type Index struct {

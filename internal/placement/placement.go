@@ -15,7 +15,8 @@
 // have in common but names and use; hosts of one shape, of which the scheduler says the same
 // (the label) and of which the same is used, are one Class, and what is found out about one
 // member holds for all of them. So a question costs as much as there are different hosts,
-// not as there are hosts; and when all differ, it is a walk along a few arrays of numbers.
+// not as there are hosts; and when all differ, hosts that use about the same are judged by the
+// bounds of their Block.
 //
 //	Ask ──> search (who shares, which tree) ──> plan, one a shape: slots and who could serve them
 //	                                               └──> solver, one row: way after way, lazily

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"math"
+
 	"github.com/kilonova/kilonova/internal/placement"
 	"github.com/kilonova/kilonova/internal/scheduler/filter"
 )
@@ -162,28 +164,22 @@ func (d *decision) sift(t *placement.Table, sieve *placement.Sieve) (n int) {
 	return n
 }
 
-// widen takes the numbers of rows and blocks into the judge's scale.
+// widen takes the numbers of rows and blocks into the judge's scale: those of the least and of
+// the most that is used.
 func (j *judge) widen(l *line, rows []int32, blocks []*placement.Block) {
-	if len(rows) > 0 {
-		low, high := rows[0], rows[0]
-		if l.used != nil {
-			for _, row := range rows {
-				if l.used[row] < l.used[low] {
-					low = row
-				}
-				if l.used[row] > l.used[high] {
-					high = row
-				}
-			}
+	low, high := int64(math.MaxInt64), int64(math.MinInt64)
+	if l.used == nil {
+		low, high = 0, 0
+	} else {
+		for _, row := range rows {
+			low, high = min(low, l.used[row]), max(high, l.used[row])
 		}
-		j.scale.Add(l.number(low, j.Floor))
-		j.scale.Add(l.number(high, j.Floor))
+		for _, b := range blocks {
+			low, high = min(low, b.Low[l.column]), max(high, b.High[l.column])
+		}
 	}
-	for _, b := range blocks {
-		x, y := l.ends(b, j.Floor)
-		j.scale.Add(x)
-		j.scale.Add(y)
-	}
+	j.scale.Add(l.of(low, j.Floor))
+	j.scale.Add(l.of(high, j.Floor))
 }
 
 // withoutSingles counts the hosts of the rows from a place on, and drops rows all of whose

@@ -35,11 +35,8 @@ func decisions(ctx context.Context, _ string) error {
 				fmt.Sprintf("%.1f × a flat scan (%.0f/s); busy %.0f/s, p50 %s, p99 %s", rates[len(rates)-1]/scans, scans, rates[len(rates)-1], us(mid(t.busy)), us(at99(t.busy))), goal)
 		}
 		grows := math.Log(rates[0]/rates[2]) / math.Log(float64(sizes[2])/float64(sizes[0]))
-		goal := ""
-		if w.used == nil {
-			goal = verdict(grows < 0.2, "goal < 0.2")
-		}
-		say("growth exponent, "+w.name, fmt.Sprintf("%.2f", grows), fmt.Sprintf("of the processor's time for a decision, from %d to %d hosts", sizes[0], sizes[2]), goal)
+		say("growth exponent, "+w.name, fmt.Sprintf("%.2f", grows), fmt.Sprintf("of the processor's time for a decision, from %d to %d hosts", sizes[0], sizes[2]),
+			verdict(grows < 0.2, "goal < 0.2"))
 	}
 	return nil
 }
