@@ -156,7 +156,7 @@ func placementTables(p conductor.Placement) []func(table.Writer) {
 func nearestTable(n *explain.Nearest) func(table.Writer) {
 	return func(t table.Writer) {
 		row := rows(t)
-		row("nearest miss", strings.TrimSpace(fmt.Sprintf("%d hosts %s", n.Hosts, strings.Join(n.Examples, ", "))))
+		row("nearest miss", nearestHosts(n))
 		row("distance", fmt.Sprintf("%.3g", n.Distance))
 		for _, m := range n.Misses {
 			row("lacks", m.By+": "+m.Reason)
@@ -167,6 +167,18 @@ func nearestTable(n *explain.Nearest) func(table.Writer) {
 		if len(n.Changes) == 0 {
 			row("would fit", "with no change that is known")
 		}
+	}
+}
+
+// nearestHosts are how many hosts come nearest, and the names of some.
+func nearestHosts(n *explain.Nearest) string {
+	switch {
+	case len(n.Examples) == 0:
+		return fmt.Sprintf("%d of the hosts", n.Hosts)
+	case n.Hosts > len(n.Examples):
+		return fmt.Sprintf("%s and %d more", strings.Join(n.Examples, ", "), n.Hosts-len(n.Examples))
+	default:
+		return strings.Join(n.Examples, ", ")
 	}
 }
 
