@@ -558,11 +558,18 @@ func (t *tally) add(m plan.Move) {
 // end writes the lines of a batch, in the order of the parts.
 func (t *tally) end(what, flavor string, r *Result) {
 	slices.Sort(t.touched)
+	more := min(len(t.touched), mostLines-len(r.Placements))
+	r.Placements = slices.Grow(r.Placements, max(more, 0))
+	names := make([]string, 0, max(more, 0)*mostExamples)
 	for _, at := range t.touched {
 		g, p := &t.of[at], &t.w.parts[at]
 		line := Going{What: what, Flavor: flavor, Servers: g.servers, Hosts: g.hosts, Zone: p.zone, Aggregates: p.aggregates}
 		if len(r.Placements) < mostLines {
-			line.Examples = t.w.names(g.examples[:min(g.hosts, mostExamples)])
+			from := len(names)
+			for _, h := range g.examples[:min(g.hosts, mostExamples)] {
+				names = append(names, t.w.hosts[h].Name)
+			}
+			line.Examples = names[from:len(names):len(names)]
 		}
 		r.going(&line)
 		*g = gone{}
