@@ -33,7 +33,7 @@ type Blocking struct {
 }
 
 // usual is from where on looking at bounds is worth their upkeep.
-var usual = Blocking{From: 1024, Size: 96}
+var usual = Blocking{From: 1024, Size: 256}
 
 // knot is where rows part.
 type knot struct {
@@ -117,7 +117,8 @@ func (t *Table) dropped(row int) {
 // add makes an empty block.
 func (b *blocks) add(up *knot) *Block {
 	n := len(b.t.used)
-	x := &Block{Low: make([]int64, n), High: make([]int64, n), at: len(b.list), up: up}
+	bounds := make([]int64, 2*n) // side by side: who reads one reads the other
+	x := &Block{Low: bounds[:n:n], High: bounds[n:], at: len(b.list), up: up}
 	b.list = append(b.list, x)
 	return x
 }

@@ -146,6 +146,7 @@ type decision struct {
 	rowNums    []int32
 	blocks     []*placement.Block
 	bounds     []float64
+	low, high  []int64 // by column of a table: bounds of the blocks that fit
 	lines      []line
 	steps      []step
 	plainShape *placement.Shape
@@ -229,7 +230,7 @@ func (d *decision) end() {
 	e := d.engine
 	*d = decision{asks: d.asks[:0], rules: d.rules[:0], rows: d.rows[:0], levels: d.levels[:0], judges: d.judges[:0], entries: d.entries[:0],
 		tables: d.tables[:0], raws: d.raws[:0], best: d.best[:0], plain: d.plain[:0], walks: d.walks[:0], rowNums: d.rowNums[:0],
-		blocks: d.blocks[:0], bounds: d.bounds[:0], lines: d.lines[:0], steps: d.steps[:0],
+		blocks: d.blocks[:0], bounds: d.bounds[:0], low: d.low[:0], high: d.high[:0], lines: d.lines[:0], steps: d.steps[:0],
 		named: d.named[:0]}
 	e.spare.Put(d)
 }

@@ -49,15 +49,6 @@ func (l *line) of(used int64, floor bool) float64 {
 	return n
 }
 
-// ends are the numbers at the bounds of a block.
-func (l *line) ends(b *placement.Block, floor bool) (x, y float64) {
-	if l.used == nil {
-		n := l.of(0, floor)
-		return n, n
-	}
-	return l.of(b.Low[l.column], floor), l.of(b.High[l.column], floor)
-}
-
 // straight finds the lines of a table, if it can be walked.
 func (d *decision) straight(t *placement.Table, h *filter.Host, v verdict) (first int, ok bool) {
 	first = len(d.lines)
@@ -86,6 +77,10 @@ func (d *decision) straight(t *placement.Table, h *filter.Host, v verdict) (firs
 func (d *decision) walk(t *placement.Table, h *filter.Host, v verdict, first int, at int32) {
 	w := walked{table: t, at: at, rows: stretch{from: len(d.rowNums)}, blocks: stretch{from: len(d.blocks)}, first: first}
 	n := 0
+	d.low, d.high = d.low[:0], d.high[:0]
+	for range t.Shape.Columns {
+		d.low, d.high = append(d.low, math.MaxInt64), append(d.high, math.MinInt64)
+	}
 	if sieve, ok := d.ix.Sieve(t, d.asks[0]); ok && len(d.single) == 0 {
 		n = d.sift(t, &sieve)
 	} else {
@@ -107,7 +102,7 @@ func (d *decision) walk(t *placement.Table, h *filter.Host, v verdict, first int
 	l := first
 	for i := range d.judges {
 		if j := &d.judges[i]; j.raw >= 0 {
-			j.widen(&d.lines[l], rows, blocks)
+			j.widen(&d.lines[l], rows, d.low, d.high)
 			l++
 		}
 	}
@@ -146,6 +141,9 @@ func (d *decision) sift(t *placement.Table, sieve *placement.Sieve) (n int) {
 		case placement.FitsAll:
 			d.blocks = append(d.blocks, b)
 			n += b.Hosts
+			for i := range d.low {
+				d.low[i], d.high[i] = min(d.low[i], b.Low[i]), max(d.high[i], b.High[i])
+			}
 			continue
 		case placement.FitsNone:
 			if d.lackingBlock(b) {
@@ -164,18 +162,14 @@ func (d *decision) sift(t *placement.Table, sieve *placement.Sieve) (n int) {
 	return n
 }
 
-// widen takes the numbers of rows and blocks into the judge's scale: those of the least and of
-// the most that is used.
-func (j *judge) widen(l *line, rows []int32, blocks []*placement.Block) {
-	low, high := int64(math.MaxInt64), int64(math.MinInt64)
-	if l.used == nil {
-		low, high = 0, 0
-	} else {
+// widen takes the numbers of rows, and of blocks by their bounds, into the judge's scale: those
+// of the least and of the most that is used.
+func (j *judge) widen(l *line, rows []int32, least, most []int64) {
+	low, high := int64(0), int64(0)
+	if l.used != nil {
+		low, high = least[l.column], most[l.column]
 		for _, row := range rows {
 			low, high = min(low, l.used[row]), max(high, l.used[row])
-		}
-		for _, b := range blocks {
-			low, high = min(low, b.Low[l.column]), max(high, b.High[l.column])
 		}
 	}
 	j.scale.Add(l.of(low, j.Floor))
@@ -282,8 +276,8 @@ func (d *decision) offerBlocks(w *walked, blocks []*placement.Block) {
 	}
 }
 
-// bound is what no row of a block weighs more than. Each step goes one way from bound to bound,
-// rounded or not, so the better of its ends is the most that it adds.
+// bound is what no row of a block weighs more than. Each step goes one way with what is used,
+// rounded or not, so one of the block's bounds gives the most that it adds.
 func (d *decision) bound(b *placement.Block) float64 {
 	sum := 0.0
 	for i := range d.steps {
@@ -292,8 +286,19 @@ func (d *decision) bound(b *placement.Block) float64 {
 			sum += s.times * s.scaled
 			continue
 		}
-		x, y := s.line.ends(b, s.floor)
-		sum += max(s.times*((x-s.low)/s.span), s.times*((y-s.low)/s.span))
+		sum += s.times * ((s.line.of(s.best(b), s.floor) - s.low) / s.span)
 	}
 	return sum
+}
+
+// best is how much is used where the step adds most.
+func (s *step) best(b *placement.Block) int64 {
+	switch l := s.line; {
+	case l.used == nil:
+		return 0
+	case s.times*l.per >= 0:
+		return b.Low[l.column]
+	default:
+		return b.High[l.column]
+	}
 }
